@@ -1,0 +1,45 @@
+# `make demo` and `make test` need Python >= 3.10, make and a package registry; the rest sets itself up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO_OUT ?= runs/demo
+
+.PHONY: demo test lint types bench lock clean
+
+demo: $(READY)
+	$(BIN)/bandprobe demo --out $(DEMO_OUT)
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run.py
+
+# The pinned set, then the package itself, built with the pinned build backend.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "bandprobe needs Python 3.10 or newer; got %s. Try make PYTHON=python3.11" % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# One resolution for every supported Python. torch's CUDA packages are left to torch's own pins, so
+# that a CPU build of torch brings none.
+lock:
+	$(PYTHON) -m venv .lock-venv && .lock-venv/bin/pip install --quiet uv
+	echo torch==2.13.0 > .lock-venv/constraints.txt
+	.lock-venv/bin/uv pip compile pyproject.toml --group dev --extra all --universal --python-version 3.10 \
+	  --constraint .lock-venv/constraints.txt --no-annotate --no-header --upgrade --quiet -o .lock-venv/all.txt
+	grep -vE '^(nvidia-|cuda-|triton|bandprobe)' .lock-venv/all.txt > requirements.lock
+	rm -rf .lock-venv
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
