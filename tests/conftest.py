@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -11,13 +12,34 @@ import torch
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-# open_clip and timm import torchvision, whose registry build expects operators compiled against CUDA
-# and fails to import beside a CPU build of torch. Declaring the two schemas it looks up at import is
-# enough: no test calls them. Where torchvision is whole, the schemas exist already.
-_library = torch.library.Library("torchvision", "DEF")  # kept alive for the whole session
-for _schema in ("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-                "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"):
-    _library.define(_schema)
+
+def _declare_torchvision_operators() -> torch.library.Library | None:
+    """Let a torchvision built for another torch be imported.
+
+    open_clip and timm import torchvision. A package registry's build expects CUDA, so beside a CPU build
+    of torch its compiled part does not load, and `import torchvision` stops at two operators which that
+    part would have declared. Their schemas are enough to import it: no test calls them. Where the
+    compiled part loads, it declares them itself and nothing is done here. For tests only: the package
+    goes without torchvision.
+    """
+    found = importlib.util.find_spec("torchvision")
+    if found is None or not found.submodule_search_locations:
+        return None
+    compiled = [*Path(found.submodule_search_locations[0]).glob("_C*.*")]
+    try:
+        for path in compiled:
+            torch.ops.load_library(path)
+    except OSError:
+        compiled = []
+    if compiled:
+        return None
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
+
+
+_torchvision = _declare_torchvision_operators()  # the declarations live as long as this object
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
 

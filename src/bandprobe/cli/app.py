@@ -1,0 +1,49 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import typer
+
+from bandprobe.cli import data, embeddings, studies
+
+app = typer.Typer(
+    name="bandprobe",
+    help="Which frequencies does a deepfake detector live on, and will it hold on new generators?",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+) -> None:
+    if version:
+        from bandprobe._version import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+for _command in (
+    studies.demo,
+    studies.study,
+    data.index,
+    data.filter_images,
+    data.spectrum,
+    embeddings.embed,
+    embeddings.train,
+    embeddings.evaluate,
+    studies.report,
+    embeddings.score,
+    data.encoders,
+    data.filters,
+):
+    app.command(_command.__name__.removesuffix("_images"))(_command)
+
+_store = typer.Typer(help="Look after an embedding store.", no_args_is_help=True, rich_markup_mode=None)
+_store.command("verify")(embeddings.verify)
+app.add_typer(_store, name="store")

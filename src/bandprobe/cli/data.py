@@ -1,0 +1,254 @@
+"""What has to do with images alone: `index`, `filter`, `spectrum`, `encoders`, `filters`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bandprobe import progress
+from bandprobe.cli.options import (
+    Background,
+    Data,
+    FilterSpecs,
+    Json,
+    Layout,
+    Limit,
+    Out,
+    Quiet,
+    Seed,
+    Strict,
+    Workers,
+    listed,
+    show,
+)
+from bandprobe.errors import InputError
+
+
+def pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    """`NAME=VALUE` options as a mapping; a bare folder is named by its last part."""
+    found = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals:
+            name, value = Path(text).name, text
+        if not name or not value:
+            raise InputError(f"{option} must be NAME=VALUE; got {text!r}.")
+        found[name] = value
+    return found
+
+
+def index(
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(help="Folders, CSV or Parquet files, or NAME=FOLDER roots.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The manifest to write.", metavar="FILE")] = Path(
+        "manifest.parquet"
+    ),
+    layout: Layout = "auto",
+    real: Annotated[
+        list[str] | None, typer.Option(help="A folder of real images (repeatable).", metavar="DIR")
+    ] = None,
+    fake: Annotated[
+        list[str] | None, typer.Option(help="A generator's folder (repeatable).", metavar="[NAME=]DIR")
+    ] = None,
+    splits: Annotated[
+        str, typer.Option(help="Shares of train, val and test where none are given.", metavar="A,B,C")
+    ] = "0.7,0.1,0.2",
+    family: Annotated[
+        list[str] | None, typer.Option(help="A generator's family (repeatable).", metavar="GENERATOR=FAMILY")
+    ] = None,
+    background: Background = "white",
+    limit: Limit = None,
+    workers: Workers = None,
+    seed: Seed = 0,
+    strict: Strict = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find the layout of a data set; print and save the mapping found.
+
+    Examples: bandprobe index lsun_bedroom/
+    bandprobe index --real photos/ --fake ProGAN=fakes/progan/
+    """
+    from bandprobe.files import output_folder
+    from bandprobe.images import build
+    from bandprobe.machine import cores
+
+    try:
+        shares = [float(part) for part in splits.split(",")]
+    except ValueError:
+        raise InputError(f"--splits must be three shares such as 0.7,0.1,0.2; got {splits!r}.") from None
+    families: dict[str, list[str]] = {}
+    for generator, name in pairs(family, "--family").items():
+        families.setdefault(name, []).append(generator)
+    output_folder(out.parent)
+    with progress.quiet(quiet):
+        manifest = build(
+            data or [],
+            layout=layout,
+            real=real or [],
+            fakes=pairs(fake, "--fake"),
+            splits=shares,
+            families=families,
+            background=background,
+            limit=limit,
+            workers=workers or cores(),
+            seed=seed,
+            strict=strict,
+            previous=out if out.exists() else None,
+        )
+        manifest.save(out)
+    left_out = dict(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True))
+    if json:
+        counts = (
+            manifest.table.groupby(["dataset", "generator", "family", "split"])
+            .size()
+            .rename("n")
+            .reset_index()
+        )
+        show({"manifest": str(out), "images": len(manifest.table), "mapping": manifest.mapping.to_dict("records"),
+              "counts": counts.to_dict("records"), "notes": list(manifest.notes), "left_out": left_out})  # fmt: skip
+    else:
+        typer.echo(manifest.report())
+        typer.echo(f"\nwritten: {out}")
+    raise typer.Exit(listed(left_out))
+
+
+def filter_images(
+    images: Annotated[list[Path], typer.Argument(help="Image files or folders.", show_default=False)],
+    filter: FilterSpecs,  # noqa: A002 - the option's name
+    out: Out,
+    size: Annotated[
+        str,
+        typer.Option(
+            help="native: masks on each image's own grid; N: squashed to N x N first.", metavar="SIZE"
+        ),
+    ] = "native",
+    show: Annotated[bool, typer.Option("--show", help="Write masks and spectra as well, in show/.")] = False,
+    background: Background = "white",
+    limit: Limit = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write filtered images, 8-bit PNG, with an index.csv that maps each to its source and spec.
+
+    Example: bandprobe filter photo.png --filter lowpass:30px --filter highpass:0.25nyq --out filtered --show
+    """
+    from bandprobe.analysis.filtering import write_filtered
+    from bandprobe.cli.options import show as show_json
+    from bandprobe.filters import expand
+
+    with progress.quiet(quiet):
+        done = write_filtered(
+            images, expand(filter), out, size=size, show=show, background=background, limit=limit
+        )
+    if json:
+        show_json({"index": str(out / "index.csv"), "written": done.written, "left_out": done.left_out})
+    else:
+        typer.echo(f"{done.written} images written; {out / 'index.csv'} says which is which")
+    raise typer.Exit(listed(done.left_out))
+
+
+def spectrum(
+    data: Data,
+    out: Out,
+    layout: Layout = "auto",
+    size: Annotated[
+        int | None,
+        typer.Option(min=8, help="Side of the centre crop; what all images hold by default.", metavar="N"),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=2, help="At most so many images of each source.", metavar="N")
+    ] = 1000,
+    background: Background = "white",
+    limit: Limit = None,
+    workers: Workers = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Spectra of every source: radial density, and the high-pass residual in two dimensions."""
+    from bandprobe.analysis import spectra
+    from bandprobe.files import output_folder
+    from bandprobe.images import build
+    from bandprobe.machine import cores
+    from bandprobe.report import spectra_figures
+
+    folder, threads = output_folder(out), workers or cores()
+    with progress.quiet(quiet):
+        manifest = build(data, layout=layout, background=background, limit=limit, workers=threads)
+        found = spectra(manifest.table, size=size, samples=samples, background=background, workers=threads)
+        found.save(folder / "spectra.npz")
+        figures = spectra_figures(folder)
+    left_out = dict(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True))
+    if json:
+        show({"spectra": str(folder / "spectra.npz"), "figures": [str(path) for path in figures],
+              "slopes": found.slopes, "left_out": left_out})  # fmt: skip
+    else:
+        for path in figures:
+            typer.echo(path)
+    raise typer.Exit(listed(left_out))
+
+
+def encoders(json: Json = False) -> None:
+    """The encoders with a short name; any Hugging Face id or folder works too."""
+    from dataclasses import asdict
+
+    from bandprobe.encoders import catalogue
+
+    entries = [asdict(entry) for entry in catalogue()]
+    if json:
+        show(entries)
+        return
+    typer.echo(_aligned(entries))
+    typer.echo(
+        "\nAlso: a Hugging Face id (owner/model), a folder written by save_pretrained, openclip:MODEL/TAG, "
+        "timm:NAME.\nname=ENCODER renames one."
+    )
+
+
+def filters(json: Json = False) -> None:
+    """The filter grammar and what each filter does."""
+    from bandprobe.filters.spec import KINDS, PRESETS, expand
+
+    if json:
+        show(
+            {
+                "kinds": [
+                    {"name": k.name, "cutoff": k.cutoff, "keys": list(k.keys), "gain": k.gain}
+                    for k in KINDS.values()
+                ],
+                "presets": {name: [str(f) for f in expand(name)] for name in PRESETS},
+            }
+        )
+        return
+    rows: list[dict[str, object]] = [
+        {
+            "filter": kind.name + (":CUTOFF" if kind.cutoff else ""),
+            "keys": " ".join(f"{key}=" for key in kind.keys),
+            "gain": kind.gain,
+        }
+        for kind in KINDS.values()
+    ]
+    typer.echo("KIND[:CUTOFF][:key=value...]\n")
+    typer.echo(_aligned(rows))
+    typer.echo(
+        "\nCUTOFF  30px (cycles per shorter side), 0.25nyq (of Nyquist) or 0.1cpp (cycles per pixel)"
+        "\nrange   lowpass:5..185/5px stands for 37 filters"
+        "\nchain   lowpass:30px+highpass:5px"
+        "\norder=  n of a Butterworth filter (1)         width=  W of a band (20px)"
+        "\ndc=     keep: the mean stays (default); zero: the textbook mask"
+        "\nbits=8  clip and round to 8-bit levels; encoders get unclipped floats otherwise"
+        "\npreset  thesis: identity, lowpass:1px and lowpass:5..185/5px"
+    )
+
+
+def _aligned(rows: list[dict[str, object]]) -> str:
+    """Rows as columns of text, under their keys."""
+    text = [list(rows[0]), *([("" if v is None else str(v)) for v in row.values()] for row in rows)]
+    widths = [max(len(line[i]) for line in text) for i in range(len(text[0]))]
+    return "\n".join(
+        "  ".join(part.ljust(w) for part, w in zip(line, widths, strict=True)).rstrip() for line in text
+    )

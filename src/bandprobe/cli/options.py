@@ -1,0 +1,62 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Data = Annotated[
+    list[str],
+    typer.Argument(
+        help="Folders, CSV or Parquet files, a manifest, or NAME=FOLDER roots.", show_default=False
+    ),
+]
+FilterSpecs = Annotated[
+    list[str],
+    typer.Option(
+        "--filter", help="A filter spec, range or preset; repeat it, or separate by commas.", metavar="SPEC"
+    ),
+]
+EncoderNames = Annotated[
+    list[str],
+    typer.Option(
+        "--encoder", help="A short name, Hugging Face id or folder; repeat it for several.", metavar="NAME"
+    ),
+]
+Layout = Annotated[
+    str, typer.Option(help="auto, ricker, forensynths, genimage, folders, table or roots.", metavar="LAYOUT")
+]
+Geometry = Annotated[str, typer.Option(help="The grid all encoders share, or native.", metavar="squash:N")]
+Background = Annotated[str, typer.Option(help="What transparent pixels lie on.", metavar="COLOUR")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="At most so many images of each generator and split.", metavar="N")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Precision = Annotated[str, typer.Option(help="fp32, fp16 or bf16.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images a batch.", metavar="N")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Threads and processes; every core by default.", metavar="N")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Decides every random draw.", metavar="N")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail where an image stands under both labels.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")]
+Store = Annotated[Path, typer.Option(help="The embedding store.", metavar="DIR", show_default=False)]
+Out = Annotated[Path, typer.Option(help="The folder to write to.", metavar="DIR", show_default=False)]
+
+
+def show(content: Any) -> None:
+    """Print JSON to standard output."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def listed(left_out: dict[str, str]) -> int:
+    """Name the images left out on standard error; the exit code that says so."""
+    if left_out:
+        typer.echo(f"{len(left_out)} image{'s' if len(left_out) > 1 else ''} left out:", err=True)
+    for path, reason in left_out.items():
+        typer.echo(f"  {path}: {reason}", err=True)
+    return 1 if left_out else 0

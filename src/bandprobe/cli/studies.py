@@ -1,0 +1,89 @@
+"""Whole studies: `demo`, `study`, `report`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bandprobe import progress
+from bandprobe.cli.options import Json, Quiet, listed, show
+
+if TYPE_CHECKING:
+    from bandprobe.study import Run
+
+
+class Engine(str, Enum):
+    """Where the encoder runs."""
+
+    local = "local"
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="The run's folder.", metavar="DIR")] = Path("runs/demo"),
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """A whole study on procedural images, offline, in a few minutes."""
+    from bandprobe.demo import run
+
+    with progress.quiet(quiet):
+        _finish(run(out), json)
+
+
+def study(
+    file: Annotated[Path, typer.Argument(help="The study file (TOML).", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; runs/NAME by default.", metavar="DIR")
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="Where the encoders run.")] = Engine.local,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many images of each generator and split.", metavar="N"),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images a batch.", metavar="N")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads and processes.", metavar="N")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Decides every random draw.", metavar="N")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """A whole study from a TOML file; stopped and started again, it goes on where it was.
+
+    Options given here take precedence over the file. Example: bandprobe study study.toml --out runs/bedroom
+    """
+    from bandprobe.study import Study
+
+    with progress.quiet(quiet):
+        chosen = Study.from_toml(file).with_options(
+            limit=limit, device=device, batch_size=batch_size, workers=workers, seed=seed
+        )
+        _finish(chosen.run(out), json)
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Rebuild a run's figures and report.html from what it holds."""
+    from bandprobe.report import build
+
+    with progress.quiet(quiet):
+        page = build(run)
+    if json:
+        show({"report": str(page)})
+    else:
+        typer.echo(page)
+
+
+def _finish(run: Run, json: bool) -> None:
+    code = listed(run.left_out)
+    if json:
+        show({"run": str(run.folder), "report": str(run.report), "left_out": run.left_out,
+              "encoder_passes": run.record["encoder_passes"]})  # fmt: skip
+    else:
+        typer.echo(run.report)
+    raise typer.Exit(code)

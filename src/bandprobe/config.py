@@ -1,0 +1,207 @@
+"""A study file: TOML sections with defaults for everything but the data, and no key that is not known."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bandprobe.errors import InputError, did_you_mean
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Section):
+    """`[data]`: where the images are."""
+
+    root: str | None = None
+    roots: list[str] = Field(default_factory=list)
+    manifest: str | None = None
+    real: str | list[str] | None = None
+    fakes: dict[str, str] | None = None
+    layout: str = "auto"
+    splits: tuple[float, float, float] = (0.7, 0.1, 0.2)
+    background: str = "white"
+    max_pixels: int = Field(default=64_000_000, gt=0)
+    limit: int | None = Field(default=None, gt=0)
+    strict: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Data:
+        given = [name for name in ("root", "roots", "manifest", "real") if getattr(self, name)]
+        if len(given) != 1 or bool(self.real) != bool(self.fakes):
+            raise ValueError(
+                f"expected one of root, roots, manifest, or real with fakes; got {', '.join(given) or 'none'}"
+            )
+        return self
+
+    @property
+    def sources(self) -> list[str]:
+        """The positional data: a root, several, or a manifest."""
+        single = [name for name in (self.root, self.manifest) if name]
+        return single or list(self.roots)
+
+    @property
+    def reals(self) -> list[str]:
+        """Roots of real images given on their own."""
+        return [self.real] if isinstance(self.real, str) else list(self.real or [])
+
+
+class Encoders(_Section):
+    """`[encoders]`: which, and on what grid."""
+
+    names: list[str] = Field(default_factory=lambda: ["dinov2-giant", "openclip-vit-g-14"], min_length=1)
+    geometry: str = "squash:224"
+
+
+class Filters(_Section):
+    """`[filters]`: under which filters probes are tested, and trained to be tested under all of them."""
+
+    test: list[str] = Field(default_factory=lambda: ["none", "thesis"], min_length=1)
+    train: list[str] = Field(default_factory=lambda: ["none"], min_length=1)
+
+
+class Probes(_Section):
+    """`[probes]`: what probes are trained on."""
+
+    train_on: list[str] = Field(default_factory=lambda: ["each", "families", "all"], min_length=1)
+    head: Literal["linear"] = "linear"
+    loss: Literal["bce"] = "bce"
+
+
+class Analysis(_Section):
+    """`[analysis]`: what is worked out besides the grid.
+
+    `information` re-trains every probe at every test filter, so that each curve is shown as reliance and as
+    information. `mmd`, `entropy`, `bands` and `sensitivity` are accepted and, in this version, said to be
+    missing.
+    """
+
+    information: bool = True
+    spectrum: bool = True
+    mmd: bool = False
+    entropy: bool = False
+    bands: bool = False
+    sensitivity: bool = False
+
+    @property
+    def missing(self) -> list[str]:
+        """Analyses asked for that this version does not have."""
+        return [name for name in ("mmd", "entropy", "bands", "sensitivity") if getattr(self, name)]
+
+
+class Run(_Section):
+    """`[run]`: how."""
+
+    protocol: Literal["corrected"] = "corrected"
+    seed: int = Field(default=0, ge=0)
+    precision: Literal["fp32", "fp16", "bf16"] = "fp32"
+    device: str = "auto"
+    batch_size: int = Field(default=32, gt=0)
+    workers: int | None = Field(default=None, gt=0)
+
+
+class Config(_Section):
+    """A whole study file."""
+
+    data: Data
+    families: dict[str, list[str]] = Field(default_factory=dict)
+    encoders: Encoders = Encoders()
+    filters: Filters = Filters()
+    probes: Probes = Probes()
+    analysis: Analysis = Analysis()
+    run: Run = Run()
+
+
+def parse(content: dict[str, Any], name: str = "the study") -> Config:
+    """A configuration from a study file's content.
+
+    Args:
+        content: what the TOML holds.
+        name: how errors call it.
+
+    Raises:
+        InputError: an unknown key, with the nearest known one, or a value that does not fit.
+    """
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{name}: {_first(error)}") from None
+
+
+def read(path: str | Path) -> Config:
+    """A configuration from a TOML file. Paths in it are taken from the file's own folder.
+
+    Raises:
+        InputError: no such file, no TOML, or as `parse`.
+    """
+    file = Path(path)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise InputError(f"cannot read the study file {str(path)!r}: {reason}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{str(path)!r} is not valid TOML: {error}.") from None
+    return _anchored(parse(content, repr(str(path))), file.parent)
+
+
+def _anchored(config: Config, folder: Path) -> Config:
+    """The configuration with relative paths taken from `folder`."""
+
+    def anchor(path: str) -> str:
+        name, equals, rest = path.partition("=")
+        if equals and not (folder / path).exists():
+            return f"{name}={anchor(rest)}"
+        return str((folder / Path(path).expanduser()).resolve())
+
+    def encoder(name: str) -> str:
+        alias, equals, rest = name.rpartition("=")
+        there = (folder / Path(rest).expanduser()).exists()
+        return f"{alias}{equals}{anchor(rest)}" if there else name
+
+    data = config.data
+    changes: dict[str, Any] = {
+        "root": data.root and anchor(data.root),
+        "roots": [anchor(path) for path in data.roots],
+        "manifest": data.manifest and anchor(data.manifest),
+        "real": [anchor(path) for path in data.reals] or None,
+        "fakes": {name: anchor(path) for name, path in data.fakes.items()} if data.fakes else None,
+    }
+    encoders = config.encoders.model_copy(update={"names": [encoder(name) for name in config.encoders.names]})
+    return config.model_copy(update={"data": data.model_copy(update=changes), "encoders": encoders})
+
+
+def _first(error: ValidationError) -> str:
+    """The first of pydantic's complaints, in one line."""
+    complaint = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in complaint["loc"])
+    if complaint["type"] == "extra_forbidden":
+        *sections, key = (str(part) for part in complaint["loc"])
+        known = _known(sections)
+        place = f"[{'.'.join(sections)}]" if sections else "a study file"
+        return f"unknown key {key!r} in {place}.{did_you_mean(key, known)} Known: {', '.join(known)}."
+    if complaint["type"] == "missing":
+        return f'[{where}] is missing; it says where the images are, e.g. root = "photos".'
+    message = complaint["msg"].removeprefix("Value error, ")
+    given = complaint["input"]
+    got = "" if isinstance(given, dict) else f"; got {given!r}"
+    return f"[{where}] {message[:1].lower()}{message[1:]}{got}."
+
+
+def _known(sections: list[str]) -> list[str]:
+    model: type[BaseModel] = Config
+    for section in sections:
+        annotation = model.model_fields[section].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)

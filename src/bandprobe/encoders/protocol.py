@@ -1,0 +1,166 @@
+"""What every encoder is: images in [0, 1] to one float32 vector each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TypeAlias, overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bandprobe.encoders.preprocessing import Preprocessing
+from bandprobe.errors import EncoderError, ShapeError
+from bandprobe.images.geometry import Geometry
+
+Images: TypeAlias = "Tensor | npt.NDArray[np.floating]"
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+# Raised by one whenever the same weights and images would give another vector than before.
+DEFINITION = "1"
+
+_BATCH = 64
+_LARGEST = 10.0  # filtered images leave [0, 1] a little; pixels in 0..255 leave it by far
+
+
+class Encoder(ABC):
+    """An image encoder with frozen weights. A child implements `_embed` and nothing else.
+
+    Attributes:
+        name: as the user wrote it; for a local folder its base name.
+        dim: length of a vector.
+        device: where the weights are and the forward pass runs.
+        precision: `fp32`, `fp16` or `bf16`, the type of weights and activations.
+        preprocessing: the mean and standard deviation that normalise the pixels.
+        fingerprint: everything that changes a vector, as text. Neither device nor batch size is in it.
+        native_geometry: how the authors resized and cropped, or None when that is unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        dim: int,
+        device: torch.device,
+        precision: str,
+        preprocessing: Preprocessing,
+        fingerprint: Mapping[str, str],
+    ) -> None:
+        self.name = name
+        self.dim = dim
+        self.device = device
+        self.precision = precision
+        self.preprocessing = preprocessing
+        self.fingerprint = {
+            "definition": DEFINITION,
+            **fingerprint,
+            "mean": " ".join(map(repr, preprocessing.mean)),
+            "std": " ".join(map(repr, preprocessing.std)),
+            "precision": precision,
+        }
+        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
+
+    @property
+    def native_geometry(self) -> Geometry | None:
+        """How the authors resized and cropped, or None when that is unknown."""
+        return self.preprocessing.geometry
+
+    @overload
+    def encode(self, images: Tensor, batch_size: int | None = None) -> Tensor: ...
+    @overload
+    def encode(
+        self, images: npt.NDArray[np.floating], batch_size: int | None = None
+    ) -> npt.NDArray[np.float32]: ...
+    def encode(self, images: Images, batch_size: int | None = None) -> Tensor | npt.NDArray[np.float32]:
+        """One vector for each image. Deterministic; batch size and order change it by rounding only.
+
+        Args:
+            images: shape (n, 3, h, w), floating point, RGB. Values are nominally in [0, 1]; filtered
+                images may leave that range, and are not clipped.
+            batch_size: images per forward pass; 64 by default.
+
+        Returns:
+            float32, shape (n, dim), of the kind given: a NumPy array, or a tensor on the images'
+            device.
+
+        Raises:
+            ShapeError: another shape or dtype, a value that is not finite, or values that are
+                plainly not in [0, 1], such as 0..255.
+            EncoderError: the encoder does not take images of this size.
+        """
+        tensor = _checked(images)
+        step = _BATCH if batch_size is None else batch_size
+        if step < 1:
+            raise ShapeError(f"batch_size must be at least 1; got {batch_size}.")
+        vectors = torch.empty((len(tensor), self.dim), dtype=torch.float32, device=tensor.device)
+        if len(tensor):
+            self.check_grid(*tensor.shape[-2:])
+        for start in range(0, len(tensor), step):
+            batch = tensor[start : start + step].to(self.device, torch.float32)
+            vectors[start : start + step] = self.embed(batch).to(tensor.device)
+        return vectors if isinstance(images, Tensor) else vectors.numpy()
+
+    def embed(self, images: Tensor) -> Tensor:
+        """The forward pass of `encode` without its checks, for a loop that has made them.
+
+        Args:
+            images: shape (n, 3, h, w), floating point, on this encoder's device, n at least 1.
+
+        Returns:
+            float32, shape (n, dim), on this encoder's device.
+        """
+        with torch.inference_mode():
+            pixels = (images.to(torch.float32) - self._mean) / self._std
+            return self._embed(pixels.to(DTYPES[self.precision])).to(torch.float32)
+
+    def check_grid(self, height: int, width: int) -> None:  # noqa: B027 - any size unless a child objects
+        """Refuse an image size this encoder has no vector for.
+
+        Raises:
+            EncoderError: the encoder does not take height x width.
+        """
+
+    @abstractmethod
+    def _embed(self, pixels: Tensor) -> Tensor:
+        """(n, 3, h, w) normalised pixels, in this encoder's precision and on its device -> (n, dim)."""
+
+
+def checked_precision(precision: str) -> str:
+    """`precision` itself.
+
+    Raises:
+        EncoderError: it is not fp32, fp16 or bf16.
+    """
+    if precision not in DTYPES:
+        raise EncoderError(f"precision must be one of {', '.join(DTYPES)}; got {precision!r}.")
+    return precision
+
+
+def _checked(images: Images) -> Tensor:
+    """`images` as a floating tensor of shape (n, 3, h, w) with finite values near [0, 1]."""
+    expected = "images must be a floating-point array of shape (n, 3, h, w) with values in [0, 1]"
+    if not isinstance(images, (Tensor, np.ndarray)):
+        raise ShapeError(f"{expected}; got {type(images).__name__}. Stack the images into one array first.")
+    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
+        raise ShapeError(
+            f"{expected}; got shape {tuple(images.shape)}. Put colour on the second axis; repeat grey "
+            "three times."
+        )
+    if not (images.is_floating_point() if isinstance(images, Tensor) else images.dtype.kind == "f"):
+        raise ShapeError(f"{expected}; got {images.dtype}. Divide 8-bit images by 255.")
+    if isinstance(images, Tensor):
+        tensor = images
+    else:  # torch warns of arrays that it could write to and must not
+        tensor = torch.from_numpy(np.require(images, np.float32, ["C", "W"]))
+    if not tensor.numel():
+        return tensor
+    low, high = (float(value) for value in torch.aminmax(tensor))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ShapeError(f"{expected}; got values that are not finite. Leave the damaged images out first.")
+    if max(-low, high) > _LARGEST:
+        raise ShapeError(f"{expected}; got values from {low:g} to {high:g}. Divide 8-bit images by 255.")
+    return tensor

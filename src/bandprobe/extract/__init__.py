@@ -1,0 +1,6 @@
+"""Extraction: from a manifest to an embedding store."""
+
+from bandprobe.extract.local import Extraction, extract, grid_of
+from bandprobe.extract.plan import Job, Plan, plan
+
+__all__ = ["Extraction", "Job", "Plan", "extract", "grid_of", "plan"]

@@ -1,0 +1,211 @@
+"""Filling the store on this machine: decode once, one FFT, one pass an encoder and condition."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from bandprobe import progress
+from bandprobe.encoders import Encoder
+from bandprobe.errors import ImageError, InputError
+from bandprobe.extract.plan import Condition, Job, plan
+from bandprobe.filters import Filter, FilterBank
+from bandprobe.images import Geometry, decode, image_id, parse_colour
+from bandprobe.store import EmbeddingStore, Fingerprint, Rows, fingerprint
+
+# A part is written when this much is pending, so that a stop loses at most so much work.
+_FLUSH_SECONDS = 30.0
+_FLUSH_BYTES = 256 * 2**20
+
+
+@dataclass
+class Extraction:
+    """What an extraction did."""
+
+    passes: int = 0  # encoder forward passes: images x conditions
+    saved: int = 0  # passes that the store made unnecessary
+    left_out: dict[str, str] = field(default_factory=dict)  # path -> reason
+    lost: set[str] = field(default_factory=set)  # the ids of those images
+
+
+def extract(
+    store: EmbeddingStore,
+    images: pd.DataFrame,
+    encoders: Sequence[Encoder],
+    filters: Sequence[Filter],
+    *,
+    geometry: Geometry | None,
+    background: str = "white",
+    batch_size: int = 32,
+    workers: int = 2,
+) -> Extraction:
+    """Embed images under every filter with every encoder; only what the store lacks.
+
+    Args:
+        store: where embeddings go.
+        images: a manifest's table, of which `image_id` and `path` are read; repeated ids count once.
+        encoders: loaded encoders, their names distinct.
+        filters: the conditions.
+        geometry: the grid all encoders share; None for each encoder's native one.
+        background: what transparent pixels lie on.
+        batch_size: images a batch. Vectors do not depend on it beyond rounding.
+        workers: decoding threads.
+
+    Returns:
+        Counts, and the images that could not be read although the manifest holds them.
+
+    Raises:
+        StoreError: the store holds a condition made otherwise.
+        InputError: two encoders share a name, or one has no native geometry.
+        DiskError: the store cannot be written.
+    """
+    if len({encoder.name for encoder in encoders}) < len(encoders):
+        names = sorted(encoder.name for encoder in encoders)
+        raise InputError(f"encoders must have different names; got {names}. Rename one with name=SOURCE.")
+    unique = images.drop_duplicates("image_id")
+    paths = dict(zip(unique["image_id"], unique["path"], strict=True))
+    report = Extraction()
+    grids: dict[Geometry, list[Encoder]] = {}
+    for encoder in encoders:
+        grids.setdefault(grid_of(encoder, geometry), []).append(encoder)
+    with store:
+        for grid, members in grids.items():
+            FilterBank(filters, grid.size)  # a filter that cannot work is refused before any work
+            wanted: dict[Condition, Fingerprint] = {
+                (encoder.name, spec): fingerprint(
+                    encoder.fingerprint, geometry=str(grid), background=background, filter=str(spec)
+                )
+                for spec in filters
+                for encoder in members
+            }
+            todo = plan(store, list(paths), wanted)
+            report.saved += todo.saved
+            with progress.bar("embed", todo.passes, "passes") as step, _Pending(store, wanted) as pending:
+                for job in todo.jobs:
+                    batches = _decoded(job.image_ids, paths, grid, background, batch_size, workers, report)
+                    for ids, pixels in batches:
+                        if not ids:
+                            continue
+                        for condition, rows in _embedded(job, ids, pixels, members):
+                            pending.add(condition, rows)
+                            report.passes += len(ids)
+                            step(len(ids))
+                        pending.flush_if_due()
+    return report
+
+
+def grid_of(encoder: Encoder, geometry: Geometry | None) -> Geometry:
+    """The grid an encoder sees: the study's, or its own.
+
+    Raises:
+        InputError: no geometry is given and the encoder has none of its own.
+    """
+    grid = geometry or encoder.native_geometry
+    if grid is None:
+        raise InputError(f"encoder {encoder.name!r} has no native geometry; give one, e.g. squash:224.")
+    return grid
+
+
+def _decoded(
+    image_ids: Sequence[str],
+    paths: Mapping[str, str],
+    grid: Geometry,
+    background: str,
+    batch_size: int,
+    workers: int,
+    report: Extraction,
+) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
+    """Batches of pictures on the grid, uint8 (n, h, w, 3), read ahead by two batches."""
+
+    colour = parse_colour(background)
+
+    def load(wanted: str) -> NDArray[np.uint8]:
+        picture = decode(paths[wanted], background=colour)
+        if image_id(picture) != wanted:
+            raise ImageError("the picture has changed since it was indexed")
+        return grid.apply(picture)
+
+    def gather(batch: list[tuple[str, Future[NDArray[np.uint8]]]]) -> tuple[list[str], NDArray[np.uint8]]:
+        ids, pictures = [], []
+        for wanted, future in batch:
+            try:
+                pictures.append(future.result())
+                ids.append(wanted)
+            except ImageError as error:
+                report.left_out[paths[wanted]] = str(error)
+                report.lost.add(wanted)
+        return ids, np.stack(pictures) if pictures else np.empty((0, *grid.size, 3), np.uint8)
+
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        ahead: deque[list[tuple[str, Future[NDArray[np.uint8]]]]] = deque()
+        try:
+            for start in range(0, len(image_ids), batch_size):
+                batch = image_ids[start : start + batch_size]
+                ahead.append([(wanted, pool.submit(load, wanted)) for wanted in batch])
+                if len(ahead) > 2:
+                    yield gather(ahead.popleft())
+            while ahead:
+                yield gather(ahead.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _embedded(
+    job: Job, ids: list[str], pixels: NDArray[np.uint8], encoders: Sequence[Encoder]
+) -> Iterator[tuple[Condition, Rows]]:
+    """Every condition of a job for one batch, the filters outermost so that each runs once."""
+    specs = list(dict.fromkeys(spec for _, spec in job.conditions))
+    device = encoders[0].device
+    images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).contiguous().float() / 255
+    bank = FilterBank(specs, (images.shape[2], images.shape[3]), device=device)
+    wanted = set(job.conditions)
+    for done in bank.measured(images):
+        shares = done.clipped_share.cpu().numpy(), done.ac_removed.float().cpu().numpy()
+        for encoder in encoders:
+            if (encoder.name, done.filter) in wanted:
+                vectors = encoder.embed(done.images).cpu().numpy()
+                yield (encoder.name, done.filter), Rows(np.array(ids, dtype=object), vectors, *shares)
+
+
+class _Pending:
+    """Rows waiting to be written; whatever stops the run, finished rows reach the store."""
+
+    def __init__(self, store: EmbeddingStore, wanted: Mapping[Condition, Fingerprint]) -> None:
+        self._store = store
+        self._wanted = wanted
+        self._clear()
+
+    def __enter__(self) -> _Pending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def add(self, condition: Condition, rows: Rows) -> None:
+        self._rows.setdefault(condition, []).append(rows)
+        self._bytes += rows.embedding.nbytes
+
+    def flush_if_due(self) -> None:
+        if self._bytes > _FLUSH_BYTES or time.monotonic() - self._since > _FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        for condition, parts in self._rows.items():
+            columns = (
+                np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__dataclass_fields__
+            )
+            self._store.write(condition[0], self._wanted[condition], Rows(*columns))
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows: dict[Condition, list[Rows]] = {}
+        self._bytes = 0
+        self._since = time.monotonic()

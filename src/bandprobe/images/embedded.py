@@ -1,0 +1,173 @@
+"""Pictures that lie inside Parquet and Arrow files, one a row: `FILE.parquet::ROW`, `FILE.arrow::ROW`."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bandprobe.errors import ImageError
+
+_LOCATION = re.compile(r"(?P<file>.+\.(?:parquet|arrow))::(?P<row>\d+)", re.IGNORECASE | re.DOTALL)
+_USUAL_NAMES = ("image", "img", "picture", "photo", "png", "jpg", "jpeg")
+_KEPT = 4  # row groups in memory at most: readers of one file work side by side, far from each other rarely
+
+_Value = TypeVar("_Value")
+
+
+def locate(source: str | Path) -> tuple[Path, int] | None:
+    """File and row of `FILE.parquet::ROW` or `FILE.arrow::ROW`; None for any other text."""
+    found = _LOCATION.fullmatch(str(source))
+    return (Path(found["file"]), int(found["row"])) if found else None
+
+
+def features(schema: Any) -> dict[str, Any]:
+    """What Hugging Face's `datasets` says about the columns in a schema's metadata; empty without it."""
+    raw = (schema.metadata or {}).get(b"huggingface")
+    if raw is None:
+        return {}
+    try:
+        found = json.loads(raw)["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_bytes(kind: Any) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _holds_images(kind: Any) -> bool:
+    if pa.types.is_struct(kind):
+        return any(field.name == "bytes" and _is_bytes(field.type) for field in kind)
+    return _is_bytes(kind)
+
+
+def image_column(schema: Any) -> str | None:
+    """The column with encoded pictures: struct{bytes, path} or binary; None when there is none.
+
+    Of several, the one that the metadata call an Image, else one called `image` or the like, else the
+    first. A table's string column with paths is none of these.
+    """
+    columns: list[str] = [field.name for field in schema if _holds_images(field.type)]
+    if not columns:
+        return None
+    said = features(schema)
+    for name in columns:
+        feature = said.get(name)
+        if isinstance(feature, dict) and feature.get("_type") == "Image":
+            return name
+    return next((name for usual in _USUAL_NAMES for name in columns if name.lower() == usual), columns[0])
+
+
+@dataclass(frozen=True)
+class _File:
+    column: str
+    starts: list[int]  # the first row of each group, and the number of rows at the end
+    read: Callable[[int], Any]  # a group's index -> the column's values there, an Arrow array
+
+
+def open_arrow(file: Path) -> Any:
+    """All batches of an Arrow file, stream or random-access format, memory-mapped: a `pyarrow.Table`."""
+    source = pa.memory_map(str(file))
+    try:
+        return pa.ipc.open_stream(source).read_all()
+    except pa.ArrowInvalid:
+        source.seek(0)
+        return pa.ipc.open_file(source).read_all()
+
+
+def _column_of(file: Path, schema: Any) -> str:
+    column = image_column(schema)
+    if column is None:
+        raise ImageError(f"no column of {file.name} holds pictures (bytes, or a struct with bytes)")
+    return column
+
+
+def _open(file: Path) -> _File:
+    if file.suffix.lower() == ".arrow":
+        table = open_arrow(file)
+        column = _column_of(file, table.schema)
+        values = table.column(column)
+        return _File(column, [0, len(values)], lambda _: values)
+    parquet = pq.ParquetFile(file)
+    column = _column_of(file, parquet.schema_arrow)
+    starts = [0]
+    for group in range(parquet.metadata.num_row_groups):
+        starts.append(starts[-1] + parquet.metadata.row_group(group).num_rows)
+    return _File(column, starts, lambda group: parquet.read_row_group(group, columns=[column]).column(0))
+
+
+class _Cache:
+    """The last few open files and row groups, for all threads together.
+
+    Reading rows in order then reads each row group once. One cache for all threads, because a row
+    group may be large and threads that share a queue stand at nearly the same row.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: OrderedDict[tuple[str, int], _File] = OrderedDict()
+        self._groups: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
+
+    @staticmethod
+    def _get(store: OrderedDict[Any, _Value], key: Any, make: Callable[[], _Value]) -> _Value:
+        if key in store:
+            store.move_to_end(key)
+        else:
+            store[key] = make()
+            while len(store) > _KEPT:
+                store.popitem(last=False)
+        return store[key]
+
+    def value(self, file: Path, row: int) -> Any:
+        """The Python value at a row: bytes, or a dictionary with bytes and path."""
+        key = (str(file), file.stat().st_mtime_ns)
+        with self._lock:
+            opened = self._get(self._files, key, lambda: _open(file))
+            if row >= opened.starts[-1]:
+                raise ImageError(f"row {row} is beyond the {opened.starts[-1]} rows of {file.name}")
+            group = bisect_right(opened.starts, row) - 1
+            values = self._get(self._groups, (*key, group), lambda: opened.read(group))
+        return values[row - opened.starts[group]].as_py()
+
+
+_cache = _Cache()
+
+
+def read(file: Path, row: int) -> bytes:
+    """The encoded picture at a row.
+
+    Args:
+        file: a Parquet file, or an Arrow file in stream or random-access format.
+        row: counted from 0 over the whole file.
+
+    Raises:
+        ImageError: the file cannot be read, has no such row or no picture there.
+    """
+    try:
+        value = _cache.value(file, row)
+    except FileNotFoundError as error:
+        raise ImageError(f"no such file: {file}") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(f"{file.name} cannot be read: {' '.join(str(error).split())[:160]}") from error
+    data, beside = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
+    if data is None and beside:
+        try:
+            return (file.parent / str(beside)).read_bytes()  # an absolute path stays what it is
+        except OSError as error:
+            raise ImageError(f"the picture {beside!r} that the row names cannot be read") from error
+    if data is None:
+        raise ImageError("the row holds no picture (null)")
+    return bytes(data)

@@ -1,0 +1,62 @@
+"""A manifest in plain text: the mapping found, counts, notes and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from bandprobe.images.splits import SPLITS
+
+_SHOWN = 50
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of a table with two blanks between the columns, numbers to the right."""
+    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(header))]
+    right = [all(row[at].isdigit() for row in cells[1:]) and len(cells) > 1 for at in range(len(header))]
+    return [
+        "  ".join(
+            cell.rjust(width) if is_number else cell.ljust(width)
+            for cell, width, is_number in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def mapping_lines(mapping: pd.DataFrame) -> list[str]:
+    """The mapping: each folder, what it was taken for, and how many images it holds."""
+    words = {0: "real", 1: "fake"}
+    columns = ["folder", "label", "generator", "family", "dataset", "split", "layout", "n"]
+    rows = [
+        [words[value] if name == "label" else value for name, value in zip(columns, row, strict=True)]
+        for row in mapping[columns].itertuples(index=False)
+    ]
+    return aligned(columns, rows)
+
+
+def count_lines(table: pd.DataFrame) -> list[str]:
+    """Images in each data set, generator and split."""
+    keys = ["dataset", "label", "generator", "family"]
+    counts = table.groupby([*keys, "split"], sort=True).size().unstack("split", fill_value=0)
+    counts = counts.reindex(columns=list(SPLITS), fill_value=0)
+    rows = [
+        [dataset, generator, family, *map(int, row), int(sum(row))]
+        for (dataset, _, generator, family), row in zip(counts.index, counts.to_numpy(), strict=True)
+    ]
+    return aligned(["dataset", "generator", "family", *SPLITS, "all"], rows)
+
+
+def report(table: pd.DataFrame, left_out: pd.DataFrame, mapping: pd.DataFrame, notes: Sequence[str]) -> str:
+    """Everything about a manifest that a person reads before trusting it."""
+    lines = ["Mapping found", *mapping_lines(mapping), "", f"Images: {len(table)}", *count_lines(table)]
+    if notes:
+        lines += ["", "Notes", *(f"- {note}" for note in notes)]
+    if len(left_out):
+        shown = left_out.head(_SHOWN)
+        lines += ["", f"Left out: {len(left_out)}"]
+        lines += [f"- {path}: {reason}" for path, reason in zip(shown["path"], shown["reason"], strict=True)]
+        if len(left_out) > len(shown):
+            lines.append(f"- and {len(left_out) - len(shown)} more")
+    return "\n".join(lines)

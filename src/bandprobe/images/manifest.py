@@ -1,0 +1,230 @@
+"""The manifest: one row an image, and how the images were found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bandprobe.errors import DiskError, InputError
+from bandprobe.images import listing
+from bandprobe.images.decode import MAX_PIXELS, WHITE, Colour, parse_colour
+from bandprobe.images.indexing import COLUMNS, MAPPING_COLUMNS, index
+from bandprobe.images.layouts import find
+from bandprobe.images.reading import Facts
+from bandprobe.images.splits import DEFAULT_FRACTIONS, check_fractions
+from bandprobe.images.tables import MANIFEST_KEY
+
+_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("path", pa.string()),
+        ("label", pa.int8()),
+        ("generator", pa.string()),
+        ("family", pa.string()),
+        ("dataset", pa.string()),
+        ("split", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("format", pa.string()),
+        ("file_bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),
+    ]
+)
+
+
+def _no_left_out() -> pd.DataFrame:
+    return pd.DataFrame({"path": [], "reason": []}, dtype="object")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The images of a study.
+
+    Attributes:
+        table: one row an image, sorted by dataset, label, generator and path. image_id (hex SHA-256 of
+            the pixels), path (absolute, POSIX, or `FILE::ROW`), label (0 real, 1 fake), generator
+            (`Real` for reals), family, dataset, split (train, val, test), width and height (pixels,
+            after orientation), format, file_bytes, mtime_ns.
+        left_out: path and reason of every image that cannot be used.
+        mapping: one row for each folder or table and what it was taken for: layout, folder, label,
+            generator, family, dataset, split (as given, and what became of it), n (images found).
+        notes: what else was decided: splits made, duplicates, files passed over.
+        background: the colour under transparent pixels that the identities hold for.
+    """
+
+    table: pd.DataFrame
+    left_out: pd.DataFrame = field(default_factory=_no_left_out)
+    mapping: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(MAPPING_COLUMNS)))
+    notes: list[str] = field(default_factory=list)
+    background: Colour = WHITE
+
+    def report(self) -> str:
+        """The mapping found, the counts, the notes and the images left out, in plain text."""
+        return listing.report(self.table, self.left_out, self.mapping, self.notes)
+
+    def save(self, path: str | Path) -> None:
+        """Write the table as Parquet, with mapping and notes in its metadata, whole or not at all.
+
+        A file `<stem>-left-out.csv` beside it lists the images left out; without any, there is none.
+
+        Raises:
+            DiskError: it cannot be written.
+        """
+        target = Path(path)
+        said = {
+            "mapping": self.mapping.to_dict("records"),
+            "notes": self.notes,
+            "background": list(self.background),
+        }
+        table = pa.Table.from_pandas(self.table[list(COLUMNS)], schema=_SCHEMA, preserve_index=False)
+        metadata = {**(table.schema.metadata or {}), MANIFEST_KEY: json.dumps(said).encode()}
+        table = table.replace_schema_metadata(metadata)
+        beside = _left_out_file(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _replacing(target) as part:
+                pq.write_table(table, part, compression="zstd")
+            if len(self.left_out):
+                with _replacing(beside) as part:
+                    self.left_out.to_csv(part, index=False, encoding="utf-8")
+            else:
+                beside.unlink(missing_ok=True)
+        except OSError as error:
+            raise DiskError(
+                f"manifest {str(target)!r} cannot be written: {error.strerror or error}. Save it elsewhere."
+            ) from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Manifest:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: there is no such file, or it is no manifest.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise InputError(f"no such manifest: {str(file)!r}. Make one with: bandprobe index DATA.")
+        try:
+            table = pq.read_table(file, partitioning=None)
+        except (pa.ArrowException, OSError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(
+                f"manifest {str(file)!r} cannot be read: {reason}. Index the data again."
+            ) from error
+        raw = (table.schema.metadata or {}).get(MANIFEST_KEY)
+        missing = [name for name in COLUMNS if name not in table.column_names]
+        if raw is None or missing:
+            lacks = f"it lacks the columns {', '.join(missing)}" if missing else "it lacks the mapping"
+            raise InputError(f"{str(file)!r} is no manifest: {lacks}. Make one with: bandprobe index DATA.")
+        said = json.loads(raw)
+        beside = _left_out_file(file)
+        return cls(
+            table=table.select(list(COLUMNS)).to_pandas(),
+            left_out=_read_left_out(beside),
+            mapping=pd.DataFrame(said["mapping"], columns=list(MAPPING_COLUMNS)),
+            notes=list(said["notes"]),
+            background=parse_colour(tuple(said["background"])),
+        )
+
+    def facts(self) -> dict[str, Facts]:
+        """What is known of each file, by path."""
+        columns = ("image_id", "width", "height", "format", "file_bytes", "mtime_ns")
+        values = [self.table[name].tolist() for name in columns]
+        return {
+            path: Facts(*row) for path, row in zip(self.table["path"], zip(*values, strict=True), strict=True)
+        }
+
+
+def _read_left_out(file: Path) -> pd.DataFrame:
+    return pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else _no_left_out()
+
+
+def _left_out_file(manifest: Path) -> Path:
+    return manifest.with_name(f"{manifest.stem}-left-out.csv")
+
+
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A name to write to in the same folder, which becomes `target` when all went well."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def build(
+    data: str | Path | Sequence[str | Path] = (),
+    *,
+    layout: str = "auto",
+    real: str | Path | Sequence[str | Path] | None = None,
+    fakes: Mapping[str, str | Path | Sequence[str | Path]] | None = None,
+    splits: Sequence[float] = DEFAULT_FRACTIONS,
+    families: Mapping[str, Sequence[str]] | None = None,
+    background: str | Colour = "white",
+    max_pixels: int = MAX_PIXELS,
+    limit: int | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    strict: bool = False,
+    previous: str | Path | None = None,
+) -> Manifest:
+    """Find the images of a study, open each once, and say which is what.
+
+    Args:
+        data: folders, tables (CSV, Parquet, Arrow, a manifest) or `NAME=FOLDER`.
+        layout: see `find`.
+        real: folders of reals, where reals and fakes are separate roots.
+        fakes: generator to its folders, likewise.
+        splits: shares of train, val and test where the data give no split.
+        families: family to generators, over the families that are known.
+        background: under transparent pixels: a CSS name, `#rrggbb` or three numbers 0 to 255.
+        max_pixels: an image's largest width times height.
+        limit: at most so many images of each data set, generator and given split.
+        workers: threads; one per core when None.
+        seed: which images `limit` takes.
+        strict: refuse data with an image under both labels; otherwise all its rows are left out.
+        previous: an earlier manifest of the same images. Files whose size and time of change are as they
+            were are not opened again. A path where there is no file yet does nothing.
+
+    Returns:
+        The manifest. Broken images are in its `left_out`.
+
+    Raises:
+        InputError: a wrong argument; data that do not exist, fit no layout, or lack a class; a split
+            without a class; an image under both labels (`strict`).
+        DiskError: a folder cannot be read.
+    """
+    fractions = check_fractions(splits)
+    colour = parse_colour(background)
+    for name, value in (("max_pixels", max_pixels), ("limit", limit), ("workers", workers)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be 1 or more; got {value}.")
+    found = find(data, layout, real, fakes)
+    known: dict[str, Facts] = {}
+    for earlier in [*found.manifests, *([previous] if previous and Path(previous).exists() else [])]:
+        manifest = Manifest.load(earlier)
+        if manifest.background == colour:
+            known.update(manifest.facts())
+    indexed = index(
+        found,
+        fractions=fractions,
+        families=families or {},
+        background=colour,
+        max_pixels=max_pixels,
+        limit=limit,
+        workers=workers,
+        seed=seed,
+        strict=strict,
+        known=known,
+    )
+    return Manifest(indexed.table, indexed.left_out, indexed.mapping, indexed.notes, colour)

@@ -1,0 +1,107 @@
+"""Identity and size of many pictures: decoded side by side, or known from an earlier manifest."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bandprobe import progress
+from bandprobe.errors import ImageError
+from bandprobe.images import embedded
+from bandprobe.images.decode import Colour, image_id, read
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a manifest keeps of a picture: its identity, its size after orientation, its file.
+
+    `mtime_ns` is the file's, for a picture in a table the table's; `file_bytes` is the encoded picture's.
+    """
+
+    image_id: str
+    width: int
+    height: int
+    format: str
+    file_bytes: int
+    mtime_ns: int
+
+
+def facts_of(path: str, background: Colour, max_pixels: int) -> Facts | str:
+    """A picture's facts, or the reason why it cannot be used."""
+    try:
+        changed = _file_of(path).stat().st_mtime_ns
+        decoded = read(path, background=background, max_pixels=max_pixels)
+    except ImageError as error:
+        return str(error)
+    except FileNotFoundError:
+        return f"no such file: {path}"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    height, width = decoded.rgb.shape[:2]
+    return Facts(image_id(decoded.rgb), width, height, decoded.format, decoded.file_bytes, changed)
+
+
+def facts_of_all(
+    paths: Sequence[str],
+    *,
+    background: Colour,
+    max_pixels: int,
+    workers: int | None = None,
+    known: Mapping[str, Facts] | None = None,
+) -> list[Facts | str]:
+    """`facts_of` for many pictures, in the order given.
+
+    Args:
+        paths: files, or `FILE::ROW`.
+        background: see `decode`.
+        max_pixels: see `decode`.
+        workers: threads; one per core (32 at most) when None.
+        known: facts by path, taken over for files that have not changed since.
+    """
+    results: list[Facts | str] = [""] * len(paths)
+    to_read = []
+    for at, path in enumerate(paths):
+        facts = (known or {}).get(path)
+        if facts is not None and facts.width * facts.height <= max_pixels and _unchanged(path, facts):
+            results[at] = facts
+        else:
+            to_read.append(at)
+    threads = workers or min(32, os.cpu_count() or 1)
+    waiting: deque[tuple[int, Future[Facts | str]]] = deque()
+    with warnings.catch_warnings(), progress.bar("index", len(to_read)) as step:
+        # Pillow warns of odd metadata and large sizes; what matters is in each picture's reason.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
+
+            def take() -> None:
+                at, future = waiting.popleft()
+                results[at] = future.result()
+                step()
+
+            for at in to_read:
+                waiting.append((at, pool.submit(facts_of, paths[at], background, max_pixels)))
+                if len(waiting) > 8 * threads:
+                    take()
+            while waiting:
+                take()
+    return results
+
+
+def _file_of(path: str) -> Path:
+    place = embedded.locate(path)
+    return Path(path) if place is None else place[0]
+
+
+def _unchanged(path: str, facts: Facts) -> bool:
+    place = embedded.locate(path)
+    try:
+        status = (Path(path) if place is None else place[0]).stat()
+    except OSError:
+        return False
+    same_size = place is not None or status.st_size == facts.file_bytes
+    return same_size and status.st_mtime_ns == facts.mtime_ns

@@ -1,0 +1,142 @@
+"""Radial spectra: the power of every source per ring, and its ratio to the reals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from bandprobe.report.legend import REALS as LEGEND_REALS
+from bandprobe.report.legend import draw_legend, lay_out
+from bandprobe.report.run_directory import SourceSpectra
+from bandprobe.report.style import (
+    MUTED,
+    REAL,
+    RULE,
+    SMALL,
+    TEXT,
+    WIDTH,
+    Mark,
+    add_title,
+    family_marks,
+    new_figure,
+    power_of_ten,
+    title_height,
+)
+
+REALS = "Real"
+_RANGE = (1e-5, 1e3)
+
+
+def density_figure(
+    dataset: str,
+    frequency_nyq: npt.NDArray[np.float64],
+    sources: Mapping[str, SourceSpectra],
+    family_of: Mapping[str, str],
+) -> Figure:
+    """Draw the radial power of one dataset's sources, and generator / real - 1 below it.
+
+    Args:
+        dataset: for the title.
+        frequency_nyq: shape (r,), ring frequencies as fractions of Nyquist.
+        sources: in reading order, each with a `density` of shape (r,).
+        family_of: family of each generator.
+
+    Returns:
+        A figure 7 inches wide; the lower panel is left out when there are no reals to divide by.
+    """
+    names = [name for name in sources if sources[name].density is not None]
+    marks: dict[str, Mark] = family_marks({n: family_of.get(n, "other") for n in names if n != REALS})
+    real = sources[REALS].density if REALS in names else None
+    others = [name for name in names if name != REALS]
+    panels = 2 if real is not None and others else 1
+
+    title = f"Radial power spectrum of each source: {dataset}"
+    note = "Above: mean |F|² of the grey image in rings of one cycle, log scale; reals in black." + (
+        " Below: the same, divided by the reals', minus 1; zero is no difference." if panels == 2 else ""
+    )
+    left, right, bottom, tall, between = 0.62, 0.12, 0.42, 1.9, 0.16
+    legend = lay_out(names, {n: LEGEND_REALS if n == REALS else family_of.get(n, "other") for n in names})
+    top = title_height(title, note, WIDTH) + 0.12
+    bottom += legend.height - 0.1
+    height = top + panels * tall + (panels - 1) * between + bottom
+    figure = new_figure(WIDTH, height)
+    box = [left / WIDTH, 0.0, (WIDTH - left - right) / WIDTH, tall / height]
+
+    shown = frequency_nyq > 0
+    upper = figure.add_axes((box[0], (height - top - tall) / height, box[2], box[3]))
+    for name in names:
+        density = sources[name].density
+        if density is not None:
+            _line(upper, frequency_nyq[shown], density[shown], marks.get(name, REAL), name)
+    upper.set_yscale("log")
+    upper.set_ylim(_log_range([d for n in names if (d := sources[n].density) is not None], shown))
+    upper.yaxis.set_major_formatter(FuncFormatter(power_of_ten))
+    upper.yaxis.set_minor_locator(NullLocator())
+    upper.set_ylabel("power", size=TEXT)
+    axes = [upper]
+    if real is not None and others:
+        lower = figure.add_axes((box[0], bottom / height, box[2], box[3]))
+        ratios = {n: _ratio(d, real)[shown] for n in others if (d := sources[n].density) is not None}
+        for name, ratio in ratios.items():
+            _line(lower, frequency_nyq[shown], ratio, marks[name], name)
+        lower.axhline(0, color=REAL.colour, linewidth=0.9, zorder=2)
+        lower.set_ylim(_ratio_range(list(ratios.values())))
+        lower.set_ylabel("power / reals' − 1", size=TEXT)
+        axes.append(lower)
+    end = float(frequency_nyq.max())
+    for i, panel in enumerate(axes):
+        panel.set_xlim(0, end)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(color=RULE, linewidth=0.35)
+        panel.tick_params(labelsize=SMALL, labelbottom=i == len(axes) - 1)
+        if end > 1:
+            panel.axvline(1, color=MUTED, linewidth=0.7, linestyle=(0, (1, 1.5)), zorder=1)
+            if i == 0:
+                panel.annotate(
+                    "beyond: corners of the spectrum", (1, 0.97), xycoords=panel.get_xaxis_transform(),
+                    xytext=(3, 0), textcoords="offset points", size=SMALL, color=MUTED, va="top",
+                )  # fmt: skip
+    axes[-1].set_xlabel("frequency (fraction of Nyquist)", size=TEXT, labelpad=2)
+    draw_legend(figure, legend, {name: marks.get(name, REAL) for name in names})
+    add_title(figure, title, note)
+    return figure
+
+
+def _line(axes: Axes, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], mark: Mark, name: str) -> None:
+    (line,) = axes.plot(
+        x, y, color=mark.colour, linestyle=mark.dashes, linewidth=1.3 if mark is REAL else 0.9,
+        marker=mark.marker, markersize=2.8, markeredgewidth=0, markevery=0.12,
+        zorder=4 if mark is REAL else 3,
+    )  # fmt: skip
+    line.set_gid(f"source:{name}")
+
+
+def _ratio(density: npt.NDArray[np.float64], real: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """generator / real - 1, NaN where the reals have no power."""
+    return np.divide(density, real, out=np.full_like(density, np.nan), where=real > 0) - 1
+
+
+def _log_range(densities: list[npt.NDArray[np.float64]], shown: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Whole decades around the values, within 1e-5 .. 1e3."""
+    values = np.concatenate([density[shown] for density in densities])
+    values = values[np.isfinite(values) & (values > 0)]
+    if not values.size:
+        return _RANGE
+    low, high = (float(v) for v in np.log10([values.min(), values.max()]))
+    return max(10.0 ** np.floor(low), _RANGE[0]), min(10.0 ** np.ceil(high + 1e-9), _RANGE[1])
+
+
+def _ratio_range(ratios: list[npt.NDArray[np.float64]]) -> tuple[float, float]:
+    """From -1 (no power) or above to where 99.5 % of the rings lie: one wild ring hides nothing else."""
+    values = np.concatenate(ratios)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return -1.0, 1.0
+    low, high = float(values.min()), float(np.quantile(values, 0.995))
+    margin = 0.08 * max(high - low, 0.1)
+    return max(low - margin, -1.05), max(high + margin, 0.1)

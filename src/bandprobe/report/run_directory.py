@@ -1,0 +1,167 @@
+"""What a run directory holds, read once and handed to figures, tables and page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bandprobe.errors import InputError
+
+REQUIRED = (
+    "encoder", "trained_on", "train_filter", "tested_on", "dataset", "family_from", "family_to", "filter",
+    "cutoff_px", "cutoff_nyq", "metric", "value", "low", "high", "n_real", "n_fake",
+)  # fmt: skip
+NUMERIC = ("cutoff_px", "cutoff_nyq", "value", "low", "high", "n_real", "n_fake", "ac_removed")
+
+
+@dataclass(frozen=True)
+class SourceSpectra:
+    """Spectra of one source (the reals or one generator) of one dataset.
+
+    Attributes:
+        density: mean power per ring, shape (r,), squared intensity (ortho FFT); None when absent.
+        coherent: `|E[F]|` of the high-pass residual, shape (s, s), DC in the centre; None when absent.
+        magnitude: `E|F|` of the same residual, shape (s, s); None when absent.
+        n: number of images averaged; 0 when unknown.
+    """
+
+    density: npt.NDArray[np.float64] | None = None
+    coherent: npt.NDArray[np.float64] | None = None
+    magnitude: npt.NDArray[np.float64] | None = None
+    n: int = 0
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """All spectra of a run: ring frequencies as fractions of Nyquist, and sources by dataset and name."""
+
+    frequency_nyq: npt.NDArray[np.float64]
+    sources: Mapping[str, Mapping[str, SourceSpectra]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory in memory.
+
+    Attributes:
+        folder: where it lies.
+        results: the tidy table, with `reason`, `ac_removed` and `test` (the tested generator, with its
+            dataset where the run has several) always there.
+        record: `run.json`, or an empty mapping.
+        spectra: `spectra.npz`, or None.
+        left_out: `left-out.csv`, or None.
+    """
+
+    folder: Path
+    results: pd.DataFrame
+    record: Mapping[str, Any] = field(default_factory=dict)
+    spectra: Spectra | None = None
+    left_out: pd.DataFrame | None = None
+
+
+def read_run(folder: Path) -> Run:
+    """Read everything the report is made from.
+
+    Raises:
+        InputError: `results.parquet` is missing, unreadable, empty or lacks a column, or another
+            file of the run is damaged.
+    """
+    return Run(
+        folder=folder,
+        results=_read_results(folder),
+        record=_read_record(folder / "run.json"),
+        spectra=_read_spectra(folder / "spectra.npz"),
+        left_out=_read_left_out(folder / "left-out.csv"),
+    )
+
+
+def prepare_results(results: pd.DataFrame) -> pd.DataFrame:
+    """Fill the optional columns, make numbers numeric, and name each test set in column `test`."""
+    results = results.copy()
+    for name in ("reason", "ac_removed"):
+        if name not in results:
+            results[name] = "" if name == "reason" else np.nan
+    for name in NUMERIC:
+        results[name] = pd.to_numeric(results[name], errors="coerce").astype("float64")
+    texts = [name for name in (*REQUIRED, "reason") if name not in NUMERIC]
+    for name in texts:
+        results[name] = results[name].astype("object").where(results[name].notna(), "").astype(str)
+    several = results["dataset"].nunique() > 1
+    results["test"] = results["tested_on"] + " · " + results["dataset"] if several else results["tested_on"]
+    return results
+
+
+def _read_results(folder: Path) -> pd.DataFrame:
+    path = folder / "results.parquet"
+    remake = f"`bandprobe study FILE.toml --out {folder}` makes it."
+    if not path.is_file():
+        raise InputError(f"{path} is missing, and a report needs it: {remake}")
+    try:
+        results = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({_one_line(error)}): {remake}") from error
+    missing = [name for name in REQUIRED if name not in results]
+    if missing:
+        raise InputError(f"{path} lacks the columns {', '.join(missing)}: {remake}")
+    if results.empty:
+        raise InputError(f"{path} holds no row: {remake}")
+    return prepare_results(results)
+
+
+def _read_record(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is not JSON ({_one_line(error)}): delete it or run the study again."
+        ) from error
+    return record if isinstance(record, dict) else {}
+
+
+def _read_spectra(path: Path) -> Spectra | None:
+    if not path.is_file():
+        return None
+    fields = {"density": "density", "fft_hp": "coherent", "magnitude_hp": "magnitude", "n": "n"}
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            frequency = np.asarray(arrays["frequency_nyq"], dtype=np.float64)
+            for key in arrays.files:
+                place, _, name = key.rpartition("/")
+                if name in fields and place:
+                    dataset, _, source = place.rpartition("/")
+                    array = np.asarray(arrays[key])
+                    value = int(array) if name == "n" else array.astype(np.float64)
+                    found.setdefault(dataset, {}).setdefault(source, {})[fields[name]] = value
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path} cannot be read ({_one_line(error)}): delete it or run the study again."
+        ) from error
+    sources = {d: {g: SourceSpectra(**values) for g, values in of.items()} for d, of in found.items()}
+    return Spectra(frequency, sources) if sources else None
+
+
+def _read_left_out(path: Path) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except pd.errors.EmptyDataError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read ({_one_line(error)}): delete it or run the study again."
+        ) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]

@@ -1,0 +1,373 @@
+"""A whole study: the one file that wires the stages, from images to a report."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bandprobe import config, progress
+from bandprobe._version import __version__
+from bandprobe.encoders import resolve
+from bandprobe.errors import InputError
+from bandprobe.files import output_folder, replacing, write_json
+from bandprobe.filters import expand
+from bandprobe.machine import cores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bandprobe.config import Config
+    from bandprobe.encoders import Encoder
+    from bandprobe.images import Manifest
+
+_LIBRARIES = ("torch", "transformers", "scikit-learn", "numpy", "pillow", "pyarrow")
+_FEW_TEST_IMAGES = 100
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder and what lies in it."""
+
+    folder: Path
+    record: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """The run that lies in a folder.
+
+        Raises:
+            InputError: the folder holds no run.
+        """
+        path = Path(folder) / "run.json"
+        try:
+            return cls(Path(folder), json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            raise InputError(f"no run in {str(folder)!r}: {path.name} is missing or damaged.") from None
+
+    @cached_property
+    def results(self) -> pd.DataFrame:
+        """The tidy results, as in `results.csv`."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / "results.parquet")
+
+    @cached_property
+    def manifest(self) -> pd.DataFrame:
+        """The images, a row each."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / "manifest.parquet")
+
+    @property
+    def report(self) -> Path:
+        """The page to open."""
+        return self.folder / "report.html"
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Images that could not be used, with the reason."""
+        return dict(self.record["images_left_out"])
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 where images were left out."""
+        return 1 if self.left_out else 0
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that can be run, stopped, and run again."""
+
+    config: Config
+    name: str = "study"
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Study:
+        """The study a TOML file describes; paths in it are taken from its own folder.
+
+        Raises:
+            InputError: the file cannot be read, holds an unknown key, or a value that does not fit.
+        """
+        return cls(config.read(path), Path(path).stem)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], name: str = "study") -> Study:
+        """The study a mapping describes, with the keys of a study file."""
+        return cls(config.parse(dict(content), name), name)
+
+    def with_options(self, **options: Any) -> Study:
+        """The study with `limit`, `device`, `batch_size`, `workers` or `seed` replaced where not None."""
+        given = {name: value for name, value in options.items() if value is not None}
+        data = {name: given.pop(name) for name in ("limit",) if name in given}
+        settings = self.config
+        return Study(
+            settings.model_copy(
+                update={
+                    "data": settings.data.model_copy(update=data),
+                    "run": settings.run.model_copy(update=given),
+                }
+            ),
+            self.name,
+        )
+
+    def run(self, out: str | Path | None = None) -> Run:
+        """Do what is not done yet: index, embed, train, evaluate, spectra, report.
+
+        Args:
+            out: the run's folder; `runs/<name>` by default. A run that lies there is gone on with.
+
+        Returns:
+            The run. Nothing is computed a second time: embeddings, probes and results that were made from
+            the same inputs are kept.
+
+        Raises:
+            BandprobeError: wrong use, unusable input, or a disk that failed; what was finished is kept.
+        """
+        return _Runner(self.config, output_folder(out or Path("runs") / self.name)).run()
+
+
+class _Runner:
+    """One run in progress."""
+
+    def __init__(self, settings: Config, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.timings: dict[str, float] = {}
+        self.warnings: list[str] = []
+        self.left_out: dict[str, str] = {}
+        self.test_filters = [str(spec) for spec in expand(settings.filters.test)]
+        self.everywhere = [str(spec) for spec in expand(settings.filters.train)]
+        again = self.test_filters if settings.analysis.information else []
+        self.train_filters = list(dict.fromkeys([*self.everywhere, *again]))
+        self.filters = list(dict.fromkeys([*self.test_filters, *self.train_filters]))
+        self.references = [resolve(name) for name in settings.encoders.names]
+        self.workers = settings.run.workers or cores()
+
+    def run(self) -> Run:
+        settings = self.settings
+        if settings.analysis.missing:
+            names = ", ".join(settings.analysis.missing)
+            self._warn(f"analysis not available in this version and left out: {names}.")
+        with self._timed("index"):
+            manifest = self._index()
+        finished = self._finished(manifest)
+        if finished is not None:
+            return finished
+        from bandprobe import probes, report
+        from bandprobe.analysis import evaluate
+        from bandprobe.store import EmbeddingStore
+
+        table = manifest.table
+        store = EmbeddingStore(self.folder / "store")
+        with self._timed("embed"):
+            encoders, passes, lost = self._embed(store, table)
+        table = table[~table["image_id"].isin(list(lost))]
+        with self._timed("train"):
+            trained = probes.train(
+                store,
+                table,
+                {encoder.name: name for encoder, name in zip(encoders, settings.encoders.names, strict=True)},
+                settings.probes.train_on,
+                self.train_filters,
+                self.folder / "probes",
+                seed=settings.run.seed,
+                workers=self.workers,
+            )
+        with self._timed("evaluate"):
+            results = evaluate(
+                store,
+                table,
+                trained,
+                self.test_filters,
+                everywhere=self.everywhere,
+                scores=self.folder / "scores.parquet",
+                seed=settings.run.seed,
+            )
+            write_results(results, self.folder)
+        with self._timed("spectrum"):
+            self._spectra(table)
+        self._judge(results)
+        record = self._record(manifest, encoders, passes)
+        write_json(self.folder / "run.json", record)
+        with self._timed("report"):
+            report.build(self.folder)
+        record["timings"] = self.timings
+        record["finished"] = self._inputs(manifest)
+        write_json(self.folder / "run.json", record)
+        return Run(self.folder, record)
+
+    def _index(self) -> Manifest:
+        from bandprobe.images import build
+
+        data = self.settings.data
+        path = self.folder / "manifest.parquet"
+        manifest = build(
+            data.sources,
+            layout=data.layout,
+            real=data.reals,
+            fakes=data.fakes,
+            splits=data.splits,
+            families=self.settings.families,
+            background=data.background,
+            max_pixels=data.max_pixels,
+            limit=data.limit,
+            workers=self.workers,
+            seed=self.settings.run.seed,
+            strict=data.strict,
+            previous=path if path.exists() else None,
+        )
+        manifest.save(path)
+        self.left_out.update(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True))
+        return manifest
+
+    def _embed(self, store: Any, table: pd.DataFrame) -> tuple[list[Encoder], dict[str, int], set[str]]:
+        from bandprobe import encoders
+        from bandprobe.extract import extract
+        from bandprobe.images import Geometry
+
+        run, geometry = self.settings.run, self.settings.encoders.geometry
+        loaded = [
+            encoders.load(name, device=run.device, precision=run.precision)
+            for name in self.settings.encoders.names
+        ]
+        done = extract(
+            store,
+            table,
+            loaded,
+            expand(self.filters),
+            geometry=None if geometry == "native" else Geometry.parse(geometry),
+            background=self.settings.data.background,
+            batch_size=run.batch_size,
+            workers=self.workers,
+        )
+        self.left_out.update(done.left_out)
+        return loaded, {"done": done.passes, "saved": done.saved}, done.lost
+
+    def _spectra(self, table: pd.DataFrame) -> None:
+        path = self.folder / "spectra.npz"
+        if not self.settings.analysis.spectrum:
+            path.unlink(missing_ok=True)
+            return
+        from bandprobe.analysis import spectra
+
+        spectra(table, background=self.settings.data.background, workers=self.workers).save(path)
+
+    def _judge(self, results: pd.DataFrame) -> None:
+        """Say what a reader must know before believing the numbers."""
+        counts = results.drop_duplicates(["dataset", "tested_on"])
+        small = counts[counts[["n_real", "n_fake"]].min(axis=1) < _FEW_TEST_IMAGES]
+        if len(small):
+            least, most = (int(f(small[["n_real", "n_fake"]].min(axis=1))) for f in (min, max))
+            self._warn(
+                f"{len(small)} of {len(counts)} test sets hold fewer than {_FEW_TEST_IMAGES} images of a class "
+                f"({least} to {most}): intervals are wide, and PD@1% needs 1,000 reals."
+            )
+        if self.settings.encoders.geometry == "native":
+            self._warn("geometry is native: a cut-off means other image frequencies for each encoder.")
+        unknown = counts[counts["family_to"] == "other"]
+        if len(unknown):
+            names = ", ".join(sorted(set(unknown["tested_on"])))
+            self._warn(f"family 'other' for {names}; name their family under [families] if it is known.")
+
+    def _record(self, manifest: Manifest, encoders: list[Encoder], passes: dict[str, int]) -> dict[str, Any]:
+        settings, table = self.settings, manifest.table
+        columns = ["dataset", "generator", "family", "split"]
+        counts = table.groupby(columns, sort=True).size().rename("n").reset_index()
+        return {
+            "name": self.folder.name,
+            "versions": {
+                "bandprobe": __version__,
+                "python": platform.python_version(),
+                **{name: version(name) for name in _LIBRARIES},
+            },
+            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "seed": settings.run.seed,
+            "device": str(encoders[0].device),
+            "precision": settings.run.precision,
+            "protocol": settings.run.protocol,
+            "geometry": settings.encoders.geometry,
+            "config": settings.model_dump(mode="json"),
+            "filters": {
+                "test": self.test_filters,
+                "train": self.train_filters,
+                "everywhere": self.everywhere,
+            },
+            "data": {
+                "roots": settings.data.sources
+                or [*settings.data.reals, *(settings.data.fakes or {}).values()],
+                "n_images": len(table),
+                "counts": counts.to_dict("records"),
+                "notes": list(manifest.notes),
+            },
+            "encoders": [
+                {"name": encoder.name, "source": name, "dim": encoder.dim, **encoder.fingerprint}
+                for encoder, name in zip(encoders, settings.encoders.names, strict=True)
+            ],
+            "encoder_passes": passes,
+            "timings": self.timings,
+            "warnings": self.warnings,
+            "left_out": len(self.left_out),
+            "images_left_out": self.left_out,
+        }
+
+    def _finished(self, manifest: Manifest) -> Run | None:
+        """The run that lies here already, when it was made from the same inputs and is whole."""
+        needed = ("results.parquet", "results.csv", "scores.parquet", "report.html")
+        try:
+            record = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        whole = all((self.folder / name).is_file() for name in needed)
+        if not whole or record.get("finished") != self._inputs(manifest):
+            return None
+        passes = record["encoder_passes"]
+        record["encoder_passes"] = {"done": 0, "saved": passes["done"] + passes["saved"]}
+        write_json(self.folder / "run.json", record)
+        progress.say(f"{self.folder} is finished and its inputs are unchanged: nothing to do.")
+        return Run(self.folder, record)
+
+    def _inputs(self, manifest: Manifest) -> str:
+        """A hash of everything the run is made from, found without loading an encoder."""
+        images = manifest.table[["image_id", "label", "generator", "family", "dataset", "split"]]
+        weights = []
+        for reference in self.references:
+            target = Path(reference.target)
+            files = sorted(target.iterdir()) if reference.kind == "folder" else [target]
+            stats = [
+                (str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()
+            ]
+            weights.append([reference.name, reference.kind, reference.target, stats])
+        settings = self.settings.model_dump(mode="json", exclude={"run": {"workers"}})
+        facts = json.dumps([__version__, settings, weights, list(images.columns)])
+        digest = hashlib.sha256(facts.encode())
+        digest.update(images.to_csv(index=False).encode())
+        return digest.hexdigest()
+
+    def _warn(self, message: str) -> None:
+        self.warnings.append(message)
+        progress.say(f"warning: {message}")
+
+    @contextlib.contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.timings[stage] = round(time.perf_counter() - start, 3)
+
+
+def write_results(results: pd.DataFrame, folder: Path) -> None:
+    """Write `results.parquet` and `results.csv`, the same table twice."""
+    with replacing(folder / "results.parquet") as temporary:
+        results.to_parquet(temporary, index=False)
+    with replacing(folder / "results.csv") as temporary:
+        results.to_csv(temporary, index=False, lineterminator="\n")

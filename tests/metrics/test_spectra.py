@@ -1,0 +1,206 @@
+"""Spectra against direct computations, closed forms and the conventions of Ricker et al."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import fft, ndimage
+
+from bandprobe.errors import InputError, ShapeError
+from bandprobe.metrics import spectra
+from bandprobe.metrics.spectra import (
+    Spectrum,
+    median3,
+    radial_power,
+    residual,
+    ring_frequencies,
+    spectral_slope,
+    to_grey,
+)
+
+
+def eight_bit(seed: int, n: int, size: int) -> np.ndarray:
+    levels = np.random.default_rng(seed).integers(0, 256, (n, size, size))
+    smooth = ndimage.uniform_filter(levels.astype(float), (0, 2, 2)).round()
+    return (smooth / 127.5 - 1).astype(np.float32)
+
+
+def test_grey_is_pillows_luma_of_the_centre() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (41, 30, 3), dtype=np.uint8)
+    found = to_grey(rgb, 16)
+    luma = np.asarray(Image.fromarray(rgb).convert("L"), dtype=float)
+    assert found.dtype == np.float32
+    assert found == pytest.approx(luma[12:28, 7:23] / 127.5 - 1, abs=1e-7)
+    assert to_grey(np.full((4, 4, 3), 255, np.uint8), 4).max() == 1
+    assert to_grey(np.zeros((4, 4, 3), np.uint8), 4).min() == -1
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 5, 9), (2, 2), (2, 1, 2, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_median_is_scipys(shape: tuple[int, ...], dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 40, shape).astype(dtype)
+    found = median3(images)
+    assert found.dtype == dtype
+    assert np.array_equal(found, ndimage.median_filter(images, size=(1,) * (len(shape) - 2) + (3, 3)))
+
+
+@pytest.mark.parametrize("high_pass", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_against_direct_computation(high_pass: bool, dtype: type) -> None:
+    images = eight_bit(1, 9, 32).astype(dtype)
+    exact = images.astype(np.float64)
+    shown = exact - ndimage.median_filter(exact, size=(1, 3, 3)) if high_pass else exact
+    full = np.fft.fftshift(np.fft.fft2(shown, norm="ortho"), axes=(1, 2))
+    found = Spectrum(32, high_pass=high_pass).add(images)
+    assert found.count == 9
+    assert found.coherent == pytest.approx(np.abs(full.mean(axis=0)), abs=1e-6)
+    assert found.magnitude == pytest.approx(np.abs(full).mean(axis=0), abs=1e-6)
+    assert found.power == pytest.approx((np.abs(full) ** 2).mean(axis=0), rel=1e-5, abs=1e-6)
+    assert found.deviation == pytest.approx(full.std(axis=0), abs=1e-5)
+    assert found.floor == pytest.approx(full.std(axis=0) * math.sqrt(math.pi) / 2 / 3, abs=1e-5)
+    assert found.dct == pytest.approx(
+        np.abs(fft.dctn(exact, axes=(1, 2), norm="ortho").mean(axis=0)), abs=1e-6
+    )
+    rings = naive_rings(exact)
+    assert found.density() == pytest.approx(rings.mean(axis=0), rel=1e-5)
+    assert found.density_deviation == pytest.approx(rings.std(axis=0), rel=1e-3, abs=1e-6)
+    assert residual(images) == pytest.approx(exact - ndimage.median_filter(exact, size=(1, 3, 3)), abs=1e-6)
+
+
+def naive_rings(images: np.ndarray) -> np.ndarray:
+    size = images.shape[-1]
+    power = np.abs(np.fft.fftshift(np.fft.fft2(images, norm="ortho"), axes=(1, 2))) ** 2
+    y, x = np.indices((size, size)) - size // 2
+    distance = np.round(np.sqrt(x**2 + y**2))
+    return np.stack([power[:, distance == r].mean(axis=1) for r in range(size // 2 + 1)], axis=1)
+
+
+def naive_ricker(images: np.ndarray) -> np.ndarray:
+    size = images.shape[-1]
+    power = np.abs(np.fft.fftshift(np.fft.fft2(images, norm="ortho"), axes=(1, 2))) ** 2
+    y, x = np.indices((size, size)) - (size - 1) / 2
+    distance = np.floor(np.sqrt(x**2 + y**2))
+    every = [power[:, distance == r].mean(axis=1) for r in np.unique(distance)]
+    return np.stack(every[1:-1], axis=1)
+
+
+@pytest.mark.parametrize("size", [4, 8, 30, 64])
+def test_rings(size: int) -> None:
+    images = np.random.default_rng(size).normal(size=(3, size, size))
+    found = radial_power(images)
+    assert found.shape == (3, size // 2 + 1)
+    assert found.dtype == np.float64
+    assert found == pytest.approx(naive_rings(images))
+    assert found[:, 0] == pytest.approx(images.mean(axis=(1, 2)) ** 2 * size**2)
+    assert radial_power(images, "ricker") == pytest.approx(naive_ricker(images))
+    assert Spectrum(size).add(images).density("ricker") == pytest.approx(naive_ricker(images).mean(axis=0))
+
+
+def test_rings_of_ricker_at_256_pixels() -> None:
+    found = radial_power(np.zeros((1, 256, 256)), "ricker")
+    assert found.shape == (1, 179)
+    frequencies = ring_frequencies(256, "ricker")
+    assert frequencies.shape == (179,)
+    assert frequencies[127] == 1
+    assert ring_frequencies(256).tolist() == [ring / 128 for ring in range(129)]
+    assert radial_power(np.zeros((0, 8, 8))).shape == (0, 5)
+
+
+def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = eight_bit(2, 11, 16)
+    whole, rings = Spectrum(16).add(images), radial_power(images)
+    monkeypatch.setattr(spectra, "_BLOCK", 3 * 256)
+    parts = Spectrum(16).add(images[:5]).merge(Spectrum(16).add(images[5:9])).add(images[9:])
+    assert parts.count == whole.count == 11
+    for name in ("coherent", "magnitude", "power", "deviation", "dct", "floor", "density_deviation", "slope"):
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name), abs=1e-7), name
+    assert parts.density() == pytest.approx(whole.density())
+    assert radial_power(images) == pytest.approx(rings)
+
+
+def test_white_noise_is_flat_and_its_mean_sinks_to_the_floor() -> None:
+    rng = np.random.default_rng(0)
+    found = Spectrum(32, high_pass=False)
+    for _ in range(4):
+        found.add(0.3 * rng.normal(size=(400, 32, 32)))
+    assert found.density() == pytest.approx(np.full(17, 0.09), rel=0.12)
+    assert found.density()[2:].mean() == pytest.approx(0.09, rel=0.01)
+    assert found.power.mean() == pytest.approx(0.09, rel=0.01)
+    assert found.coherent.mean() == pytest.approx(found.floor.mean(), rel=0.06)
+    assert found.floor.mean() == pytest.approx(0.3 * math.sqrt(math.pi / 4 / 1600), rel=0.01)
+    assert found.magnitude[4, 4] == pytest.approx(0.3 * math.sqrt(math.pi) / 2, rel=0.05)
+    assert abs(found.slope) < 0.05
+
+
+def test_a_wave_stands_in_its_ring_and_place() -> None:
+    y, x = np.indices((64, 64))
+    image = 0.5 * np.cos(2 * np.pi * (6 * x + 8 * y) / 64)  # ten cycles a side
+    found = radial_power(image[None])[0]
+    assert np.argmax(found) == 10
+    distance = np.round(np.hypot(*(np.indices((64, 64)) - 32)))
+    assert found[10] == pytest.approx(0.5**2 / 2 * 64**2 / (distance == 10).sum())
+    assert np.delete(found, 10).max() < 1e-20
+    place = Spectrum(64, high_pass=False).add(image[None]).power
+    assert {tuple(at) for at in np.argwhere(place > 1)} == {(32 + 8, 32 + 6), (32 - 8, 32 - 6)}
+
+
+def test_identical_images_have_no_deviation() -> None:
+    image = eight_bit(3, 1, 16)
+    found = Spectrum(16).add(np.repeat(image, 20, axis=0))
+    assert found.deviation.max() < 1e-6
+    assert found.coherent == pytest.approx(found.magnitude, abs=1e-9)
+
+
+@pytest.mark.parametrize("exponent", [-2.0, -1.0, 0.0, 1.3])
+def test_slope_of_a_power_law(exponent: float) -> None:
+    columns = np.arange(129)
+    power = np.stack([np.r_[7.0, scale * columns[1:] ** exponent] for scale in (1.0, 30.0)])
+    assert spectral_slope(power) == pytest.approx([exponent, exponent])
+    power[:, columns > 64] = 5  # beyond half of Nyquist nothing counts
+    power[:, columns < 12.8] = 9
+    assert spectral_slope(power) == pytest.approx([exponent, exponent])
+    assert spectral_slope(power[0], band=(0.0, 1.0)) != pytest.approx(exponent, abs=0.05)
+
+
+def test_slope_of_an_image_with_a_power_law() -> None:
+    rng = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(128)[:, None], np.fft.rfftfreq(128))
+    frequency[0, 0] = 1
+    images = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(40, 128, 128))) / frequency, s=(128, 128))
+    assert Spectrum(128).add(images).slope == pytest.approx(-2, abs=0.05)
+    ricker = radial_power(images, "ricker").mean(axis=0)
+    assert spectral_slope(ricker, frequencies=ring_frequencies(128, "ricker")) == pytest.approx(-2, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda: radial_power(np.zeros((2, 3, 8, 8))),
+            r"\(n, size, size\) with even size; got \(2, 3, 8, 8\)",
+        ),
+        (lambda: radial_power(np.zeros((2, 7, 7))), r"got \(2, 7, 7\)"),
+        (lambda: residual(np.zeros((8, 8))), r"got \(8, 8\)"),
+        (lambda: radial_power(np.zeros((1, 8, 8)), "round"), "'dc' or 'ricker'"),
+        (lambda: Spectrum(7), "even"),
+        (lambda: Spectrum(8).add(np.zeros((1, 16, 16))), r"\(n, 8, 8\); got \(1, 16, 16\)"),
+        (lambda: Spectrum(8).merge(Spectrum(16)), "size 8"),
+        (lambda: Spectrum(8).merge(Spectrum(8, high_pass=False)), "high_pass=True"),
+        (lambda: Spectrum(8).coherent, "add a batch"),
+        (lambda: spectral_slope(np.ones(3)), "holds 1 of 3"),
+        (lambda: spectral_slope(np.zeros(40)), "positive"),
+        (lambda: spectral_slope(np.ones(40), frequencies=np.ones(39)), "frequencies"),
+        (lambda: to_grey(np.zeros((8, 8, 3), np.uint8), 9), "8 x 8"),
+        (lambda: to_grey(np.zeros((8, 8, 4), np.uint8), 4), r"\(8, 8, 4\)"),
+        (lambda: to_grey(np.zeros((8, 8, 3)), 4), "float64"),
+    ],
+)
+def test_wrong_input(call, words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, (InputError, ShapeError))

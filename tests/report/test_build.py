@@ -1,0 +1,251 @@
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from report_runs import PHOTOS, minimal_results, photo_record, results, spectra, sweep, write_run
+
+from bandprobe.errors import DiskError, InputError
+from bandprobe.report import build
+from bandprobe.report.figure_images import embed_images
+from bandprobe.report.writing import slug, unique_slugs, write_whole
+
+PX = [5, 20, 60, 150]
+LOADING = {"src", "srcset", "href", "poster", "data", "action", "background", "xlink:href", "formaction"}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text inside each tag."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.inside: list[str] = []
+        self.words: dict[str, list[str]] = {}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in {"meta", "link", "img", "br"}:
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.inside.pop() == tag
+
+    def handle_data(self, data):
+        if self.inside and data.strip():
+            self.words.setdefault(self.inside[-1], []).append(data.strip())
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self):
+        return " ".join(
+            " ".join(words) for tag, words in self.words.items() if tag not in {"style", "script"}
+        )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    table = results(
+        ["spectral", "dinov2-tiny"], PHOTOS, sweep(PX), {"faces": (150, 150), "scenes": (180, 80)}
+    )
+    write_run(folder, table, photo_record(), spectra(PHOTOS, 32))
+    (folder / "left-out.csv").write_text("path,reason\nfaces/x.png,truncated file\n", encoding="utf-8")
+    page = build(folder)
+    return folder, table, page, Page(page.read_text(encoding="utf-8"))
+
+
+def test_one_file_that_loads_nothing(study):
+    folder, _, path, page = study
+    assert path == folder / "report.html"
+    assert path.stat().st_size < 10e6
+    for tag, attributes in page.tags:
+        for name in LOADING & set(attributes):
+            assert attributes[name].startswith(("data:", "#")), (tag, name)
+    text = path.read_text(encoding="utf-8")
+    assert "@import" not in text
+    assert not re.search(r"url\((?!['\"]?data:)", text)
+    assert not re.search(r"\b(fetch|XMLHttpRequest|import)\s*\(", text)
+    assert not re.search(r"https?://", text)
+    assert page.inside == []
+
+
+def test_anchors_lead_somewhere_and_headings_do_not_skip(study):
+    page = study[3]
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    for attributes in page.all("a"):
+        assert attributes["href"][1:] in ids
+    for _, attributes in page.tags:
+        assert attributes.get("aria-labelledby", ids[0]) in ids
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+
+
+def test_every_figure_is_there_decodes_and_is_described(study):
+    folder, _, _, page = study
+    images = page.all("img")
+    files = sorted((folder / "figures").glob("*.png"))
+    # 2 encoders x 3 measures x (heat map, reliance, information), and 3 spectra for each of 2 datasets
+    assert len(images) == len(files) == 2 * 3 * 3 + 2 * 3
+    assert {f.stem for f in files} == {f.stem for f in (folder / "figures").glob("*.pdf")}
+    assert {"heatmap-spectral-auroc", "heatmap-dinov2-tiny-pd10", "curves-spectral-accuracy-lowpass-information",
+            "spectrum-scenes-coherent"} <= {f.stem for f in files}  # fmt: skip
+    for attributes in images:
+        assert len(attributes["alt"]) > 40
+        kind, _, data = attributes["src"].partition(",")
+        assert kind == "data:image/png;base64"
+        with Image.open(io.BytesIO(base64.b64decode(data, validate=True))) as image:
+            picture = np.asarray(image.convert("L"), dtype=float)
+        assert picture.std() > 8
+        ratio = int(attributes["width"]) / int(attributes["height"])
+        assert ratio == pytest.approx(picture.shape[1] / picture.shape[0], rel=0.01)
+    assert len({a["alt"] for a in images}) == len(images)
+
+
+def test_pngs_are_200_dpi_at_page_width_and_pdfs_are_vector(study):
+    figures = study[0] / "figures"
+    for path in figures.glob("*.png"):
+        with Image.open(path) as image:
+            assert image.info["dpi"] == pytest.approx((200, 200), abs=0.1)
+            assert image.width <= 7.05 * 200
+    pdf = (figures / "heatmap-spectral-auroc.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert b"/Subtype /Image" not in pdf
+
+
+def test_headline_numbers_are_the_means_of_the_table(study):
+    _, table, _, page = study
+    rows = table[
+        (table["encoder"] == "spectral") & (table["metric"] == "auroc") & (table["filter"] == "none")
+    ]
+    rows = rows[(rows["train_filter"] == "none") & rows["trained_on"].isin(PHOTOS)]
+    own = rows[rows["trained_on"] == rows["tested_on"]]
+    across = rows[rows["family_from"] != rows["family_to"]]
+    for part in (own, across):
+        value, low, high = part[["value", "low", "high"]].mean()
+        assert f"{value:.3f} [{low:.3f}, {high:.3f}]" in page.words["td"]
+
+
+def test_page_says_what_to_beware_of(study):
+    text = study[3].text
+    for words in (
+        "dinov2-tiny has random weights", "PD@10% is shown in place of PD@1%", "PD@1% needs 1,000 reals",
+        "DALLE-mini · scenes (180 real, 80 generated)", "Fewer than five generators", "2 images left out",
+        "truncated file", "train and test on different datasets", "29,200 done, 1,460 saved",
+    ):  # fmt: skip
+        assert words in text
+    assert "geometry = native" not in text
+
+
+def test_tables_are_written(study):
+    folder, table, _, _ = study
+    written = {
+        path.stem: pd.read_csv(path) for path in (folder / "tables").glob("*.csv") if path.stat().st_size > 2
+    }
+    assert {"transfer-auroc", "transfer-accuracy", "families-auroc", "cutoffs", "counts", "energy"} <= set(
+        written
+    )
+    assert len(written["transfer-auroc"]) == 2 * 4 * 8
+    assert len(written["energy"]) == len(PX)
+    assert set(written["cutoffs"]["view"]) == {"reliance", "information"}
+
+
+def test_nothing_half_written_is_left_and_a_rebuild_is_identical(study):
+    folder, _, path, _ = study
+    assert not list(folder.rglob("*.part"))
+    before = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    build(folder)
+    assert {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+def test_minimal_run_has_sentences_where_figures_cannot_be(tmp_path):
+    page = Page(build(write_run(tmp_path, minimal_results())).read_text(encoding="utf-8"))
+    assert len(page.all("img")) == 2  # AUROC and accuracy heat maps
+    assert "PD@1%, PD@5% and PD@10% are blank everywhere: PD@1% needs 1,000 reals" in page.text
+    assert "not measured" in page.text
+    assert "no such pair" in page.text
+
+
+def test_native_geometry_makes_no_cut_off_claim_across_encoders(tmp_path):
+    table = results(
+        ["a", "b"], PHOTOS, sweep([5, 60]), {"faces": (9, 9), "scenes": (9, 9)}, information=False
+    )
+    native = write_run(tmp_path / "native", table, {"geometry": "native"})
+    page = Page(build(native).read_text(encoding="utf-8"))
+    assert "no cut-off is compared across encoders" in page.text
+    assert "95 % kept, reliance" not in page.text
+    assert "No information curve" in page.text
+
+
+def test_names_cannot_inject_markup(tmp_path):
+    table = minimal_results().replace({"ProGAN": "<script>alert(1)</script>", "spectral": '"><img src=x>'})
+    page = Page(build(write_run(tmp_path, table)).read_text(encoding="utf-8"))
+    assert len(page.all("script")) == 1
+    assert all(a["src"].startswith("data:") for a in page.all("img"))
+    assert "<script>alert(1)</script>" in page.text
+
+
+def test_missing_or_damaged_results_are_one_line_with_the_way_out(tmp_path):
+    with pytest.raises(InputError) as caught:
+        build(tmp_path)
+    assert "results.parquet is missing" in str(caught.value)
+    assert "bandprobe study" in str(caught.value)
+    (tmp_path / "results.parquet").write_bytes(b"no parquet")
+    with pytest.raises(InputError, match=r"results\.parquet cannot be read"):
+        build(tmp_path)
+    write_run(tmp_path, minimal_results().drop(columns=["low", "high"]))
+    with pytest.raises(InputError, match="lacks the columns low, high"):
+        build(tmp_path)
+    write_run(tmp_path, minimal_results().iloc[:0])
+    with pytest.raises(InputError, match="holds no row"):
+        build(tmp_path)
+    write_run(tmp_path, minimal_results())
+    (tmp_path / "run.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match=r"run\.json is not JSON") as caught:
+        build(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_optional_columns_may_be_missing(tmp_path):
+    table = minimal_results().drop(columns=["reason", "ac_removed"])
+    assert (
+        "the results give no reason"
+        in Page(build(write_run(tmp_path, table)).read_text(encoding="utf-8")).text
+    )
+
+
+def test_unwritable_folder_is_a_disk_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DiskError, match="cannot be written"):
+        write_whole(tmp_path / "file" / "x.txt", b"")
+
+
+def test_images_shrink_together_to_the_budget(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = []
+    for i in range(3):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(rng.integers(0, 255, (300, 400, 3), dtype=np.uint8)).save(paths[-1])
+    full = embed_images(paths)
+    taken = sum(len(image.address) for image in full)
+    less = embed_images(paths, budget=taken // 2)
+    assert sum(len(image.address) for image in less) <= taken // 2
+    assert [(i.width, i.height) for i in less] == [
+        (i.width, i.height) for i in full
+    ]  # shown at the same size
+
+
+def test_slugs():
+    assert slug("facebook/dinov2-small") == "facebook-dinov2-small"
+    assert slug("../..") == "unnamed"
+    assert unique_slugs(["a/b", "a:b", "A-B"]) == {"a/b": "a-b", "a:b": "a-b-2", "A-B": "A-B-3"}
