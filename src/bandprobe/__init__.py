@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING, Any
 from bandprobe._version import __version__
 
 if TYPE_CHECKING:
-    from bandprobe import encoders, filters, images, metrics, probes, store
+    from bandprobe import encoders, errors, filters, images, metrics, probes, store
     from bandprobe.study import Run, Study
 
-_ROOMS = ("encoders", "filters", "images", "metrics", "probes", "store")
+_ROOMS = ("encoders", "errors", "filters", "images", "metrics", "probes", "store")
 _NAMES = {"Study": "bandprobe.study", "Run": "bandprobe.study"}
 
-__all__ = ["Run", "Study", "__version__", "encoders", "filters", "images", "metrics", "probes", "store"]
+__all__ = [
+    "Run",
+    "Study",
+    "__version__",
+    "encoders",
+    "errors",
+    "filters",
+    "images",
+    "metrics",
+    "probes",
+    "store",
+]
 
 
 def __getattr__(name: str) -> Any:

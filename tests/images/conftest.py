@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
+from small_pictures import pixels
 
 Plant = Callable[..., list[Path]]
-
-
-def pixels(name: str, size: tuple[int, int] = (5, 4)) -> np.ndarray:
-    """Noise that the name alone decides: uint8, shape (H, W, 3)."""
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
-    return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
 @pytest.fixture

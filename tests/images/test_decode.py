@@ -90,6 +90,7 @@ def test_exif_orientation(value: int, kind_of_file: str) -> None:
     np.testing.assert_array_equal(decode_bytes(data), ORIENTATIONS[value](rgb))
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_orientation_of_jpeg_and_of_damaged_exif() -> None:
     rgb = np.zeros((16, 32, 3), np.uint8)
     rgb[:, :16] = 255

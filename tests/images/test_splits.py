@@ -101,3 +101,14 @@ def test_words() -> None:
     words = ["train", "Training", "val", "valid", "Validation", "test", "TESTING"]
     assert [split_word(word) for word in words] == ["train", "train", "val", "val", "val", "test", "test"]
     assert split_word("tests") is None
+
+
+def test_a_generator_held_for_testing_alone_stays_a_test_set() -> None:
+    ids = [hashlib.sha256(bytes([n])).hexdigest() for n in range(50)]
+    alone = assign(["test"] * 50, ids, elsewhere={"train", "val", "test"})
+    assert set(alone.splits) == {"test"}
+    assert alone.rule == {"test": "test"}
+    carved = assign(["train"] * 50, ids, elsewhere={"train", "test"})
+    assert set(carved.splits) == {"train", "val"}
+    assert set(assign(["val"] * 50, ids, elsewhere={"train", "val"}).splits) == {"test"}
+    assert set(assign(["test"] * 50, ids).splits) == {"train", "val", "test"}

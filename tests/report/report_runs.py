@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -81,10 +82,12 @@ def results(
     return pd.DataFrame(rows, columns=columns)
 
 
+@cache
 def photo_results(encoders: tuple[str, ...] = ("spectral", "dinov2-tiny", "clip-tiny")) -> pd.DataFrame:
     return results(list(encoders), PHOTOS, sweep(THESIS_PX), {"faces": (150, 150), "scenes": (180, 80)})
 
 
+@cache
 def thesis_results(encoders: tuple[str, ...] = ("dinov2-giant", "openclip-vit-g-14")) -> pd.DataFrame:
     generators = {name: (family, "lsun-bedroom") for name, family in THESIS.items()}
     made = results(list(encoders), generators, sweep(THESIS_PX), {"lsun-bedroom": (10_000, 10_000)})

@@ -20,7 +20,7 @@ def published() -> pd.DataFrame:
     wide = pd.read_csv(Path(__file__).with_name("thesis_accuracy.csv"))
     long = wide[wide["tested_on"] != "AVG"].drop(columns="AVG")
     long = long.melt(["encoder", "tested_on"], var_name="trained_on", value_name="value")
-    family = {name: "gan" for name in GANS} | {"coco": "other", "all": "", "gan": "", "diff": ""}
+    family = dict.fromkeys(GANS, "gan") | {"coco": "other", "all": "", "gan": "", "diff": ""}
     renamed = {"gan": "family:gan", "diff": "family:diffusion"}
     return prepare_results(
         long.assign(
@@ -138,7 +138,7 @@ def test_cell_text_contrasts_with_its_cell():
 
 @pytest.mark.parametrize("make", [photo_results, thesis_results, minimal_results])
 def test_nothing_is_clipped_or_overlaps(make):
-    rows = prepare_results(make())
+    rows = prepare_results(make() if make is minimal_results else make(("e",)))
     arrangement = arrange(rows)
     encoder = rows["encoder"].iloc[0]
     for measure in (AUROC, ACCURACY):

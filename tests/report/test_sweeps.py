@@ -55,7 +55,8 @@ def test_one_cut_off_is_no_sweep_and_low_pass_comes_first():
 
 def test_an_eight_bit_sweep_is_controlled_by_the_eight_bit_identity():
     filters = [("none", np.nan), ("identity", np.nan), ("identity:bits=8", np.nan),
-               ("lowpass:5px", 5.0), ("lowpass:9px", 9.0), ("lowpass:5px:bits=8", 5.0), ("lowpass:9px:bits=8", 9.0)]  # fmt: skip
+               ("lowpass:5px", 5.0), ("lowpass:9px", 9.0),
+               ("lowpass:5px:bits=8", 5.0), ("lowpass:9px:bits=8", 9.0)]  # fmt: skip
     rows = prepare_results(results(["e"], PHOTOS, filters, {"faces": (9, 9), "scenes": (9, 9)}))
     rows = rows[
         (rows["metric"] == "auroc") & (rows["trained_on"] == "all") & (rows["tested_on"] == "StyleGAN2")

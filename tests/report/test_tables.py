@@ -45,7 +45,7 @@ def test_family_averages_of_the_published_grid(encoder, derived):
 def test_family_table_counts_pairs_that_change_the_dataset():
     rows = prepare_results(photo_results(("e",)))
     table = tables.family_table(rows, "auroc").set_index(["relation", "family_from", "family_to"])
-    # StyleGAN2 is alone in `faces`: each of its 3 cells to and 3 cells from other families changes the dataset.
+    # StyleGAN2 is alone in `faces`: its 3 cells to and 3 from other families change it.
     assert table.loc[("across", "*", "*"), ["n_cells", "n_across_datasets"]].tolist() == [10, 6]
     assert table.loc[("within", "*", "*"), ["n_cells", "n_across_datasets"]].tolist() == [2, 0]
     assert table.loc[("own", "*", "*"), ["n_cells", "n_across_datasets"]].tolist() == [4, 0]

@@ -78,7 +78,10 @@ def extract(
         grids.setdefault(grid_of(encoder, geometry), []).append(encoder)
     with store:
         for grid, members in grids.items():
-            FilterBank(filters, grid.size)  # a filter that cannot work is refused before any work
+            # What cannot work is refused before any work.
+            FilterBank(filters, grid.size)
+            for encoder in members:
+                encoder.check_grid(*grid.size)
             wanted: dict[Condition, Fingerprint] = {
                 (encoder.name, spec): fingerprint(
                     encoder.fingerprint, geometry=str(grid), background=background, filter=str(spec)

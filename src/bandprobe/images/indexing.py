@@ -185,15 +185,16 @@ def _with_splits(
     table = table.assign(split="")
     assigned: dict[str, Assignment] = {}
     notes: dict[str, list[str]] = {}
+    elsewhere = set(table["given"]) - {""}
     for dataset, part in table.groupby("dataset", sort=True):
         name = str(dataset)
         # A manifest's splits may have been made by hash, where a small val without a class is no fault.
         checked = ("train", "test") if set(part["folder"]) <= set(manifests) else SPLITS
         try:
-            assigned[name] = assign(part["given"].tolist(), part["image_id"].tolist(), fractions)
+            assigned[name] = assign(part["given"].tolist(), part["image_id"].tolist(), fractions, elsewhere)
         except InputError as error:
             raise InputError(f"dataset {name!r}: {error}") from error
-        if part["given"].nunique() > 1:
+        if len(elsewhere) > 1:
             _check_given(part, name, checked)
         table.loc[part.index, "split"] = assigned[name].splits
         notes.setdefault(assigned[name].note, []).append(name)
@@ -215,7 +216,8 @@ def _check_splits(
 ) -> None:
     for dataset, assignment in assigned.items():
         part = table[table["dataset"] == dataset]
-        for split in ("train", "test"):
+        expected = {*assignment.made, *part["split"]}
+        for split in [each for each in ("train", "test") if each in expected]:
             for label, kind in _KIND.items():
                 of_kind = part[part["label"] == label]
                 if (of_kind["split"] == split).any():

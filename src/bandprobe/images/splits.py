@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,7 +129,10 @@ class Assignment:
 
 
 def assign(
-    given: Sequence[str], image_ids: Sequence[str], fractions: Sequence[float] = DEFAULT_FRACTIONS
+    given: Sequence[str],
+    image_ids: Sequence[str],
+    fractions: Sequence[float] = DEFAULT_FRACTIONS,
+    elsewhere: Collection[str] = (),
 ) -> Assignment:
     """The splits of one data set, keeping what it gives and making what it lacks.
 
@@ -137,11 +140,14 @@ def assign(
         given: per image `train`, `val`, `test`, or an empty string where the data say nothing.
         image_ids: hex SHA-256 of the same pictures.
         fractions: shares of train, val and test for what has to be made.
+        elsewhere: splits that other data sets of the same data give. A generator that the data hold for
+            testing alone is then left to it, as ForenSynths means it.
 
     Returns:
         With all three given, those. Without test, val becomes test (as GenImage's users do); without
         val, it is carved from train; without train, it is made of val. With one split or none given,
-        all three come from the hash.
+        all three come from the hash. Nothing is made of a split for one that is given elsewhere, but
+        for a val carved from train.
 
     Raises:
         InputError: some images have a split and others none, or the fractions are wrong.
@@ -153,31 +159,29 @@ def assign(
             f"{list(given).count('')} of {len(given)} images have no split while others have "
             f"{', '.join(present)}; give every image a split, or none."
         )
-    percent = "/".join(f"{100 * share:g}" for share in shares)
-    if len(present) < 2:
+    there = {*present, *elsewhere}
+    if not present or len(there) < 2:
+        percent = "/".join(f"{100 * share:g}" for share in shares)
         splits = splits_of(image_ids, shares)
         if not present:
-            return Assignment(
-                splits, {"": "by hash"}, frozenset(SPLITS), f"no split given: {percent} by image hash"
-            )
+            note = f"no split given: {percent} by image hash"
+            return Assignment(splits, {"": "by hash"}, frozenset(SPLITS), note)
         only = present[0]
         note = f"only {only!r} is given: train, val and test are made of it, {percent} by image hash"
         return Assignment(splits, {only: f"{only} -> by hash"}, frozenset(SPLITS), note)
 
     splits = np.array(given, dtype=object)
-    if len(present) == 3:
-        return Assignment(splits, {split: split for split in SPLITS}, frozenset(), "splits as given")
-    if "train" not in present:
-        source, rule, words = "val", {"test": "test", "val": "val -> train + val"}, "no train: made of val"
-    elif "test" not in present:
-        source, rule, words = (
-            "train",
-            {"train": "train -> train + val", "val": "val -> test"},
-            "val becomes test",
-        )
+    if "train" not in there:
+        source, became, words = "val", {"val": "val -> train + val"}, "no train: made of val"
+    elif "test" not in there:
+        source, words = "train", "val becomes test"
+        became = {"train": "train -> train + val", "val": "val -> test"}
         splits[splits == "val"] = "test"
     else:
-        source, rule, words = "train", {"train": "train -> train + val", "test": "test"}, "no val"
+        source, became, words = "train", {"train": "train -> train + val"}, "no val"
+        if "train" not in present or "val" in present:
+            note = "splits as given" if len(present) == 3 else f"{' and '.join(present)} alone, as given"
+            return Assignment(splits, {split: split for split in present}, frozenset(), note)
     where = splits == source
     chosen = np.zeros(len(splits), dtype=bool)
     chosen[where] = carved_for_validation([i for i, one in zip(image_ids, where, strict=True) if one], shares)
@@ -185,4 +189,5 @@ def assign(
     splits[chosen] = "val"
     share = shares[1] / (shares[0] + shares[1])
     note = f"{words}; val is {100 * share:.3g}% of the given {source!r}, by image hash"
+    rule = {split: became.get(split, split) for split in present}
     return Assignment(splits, rule, frozenset({"train", "val"}), note)

@@ -163,7 +163,7 @@ def _rows(
             paths,
             labels,
             column("generator"),
-            column("split"),
+            splits,
             column("dataset"),
             column("family"),
             strict=True,

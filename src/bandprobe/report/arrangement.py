@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 FAMILIES = ("gan", "diffusion", "autoregressive", "other")
@@ -71,6 +73,18 @@ def arrange(results: pd.DataFrame) -> Arrangement:
 def is_pooled(trained_on: str) -> bool:
     """Whether a training set pools generators (`all`, `family:...`) or lies outside the study."""
     return trained_on in {"all", "external"} or trained_on.startswith("family:")
+
+
+def of_one_generator(rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which rows come from probes trained on a single generator."""
+    return np.array([not is_pooled(name) for name in rows["trained_on"]], dtype=bool)
+
+
+def own_generators(rows: pd.DataFrame, arrangement: Arrangement) -> npt.NDArray[np.bool_]:
+    """Which rows test a probe on a generator that it was trained on."""
+    own = {(name, test) for name, tests in arrangement.own.items() for test in tests}
+    pairs = zip(rows["trained_on"], rows["test"], strict=True)
+    return np.array([pair in own for pair in pairs], dtype=bool)
 
 
 def sort_families(names: Iterable[str]) -> list[str]:

@@ -101,7 +101,8 @@ def curves(
     room = (WIDTH - left - right - gap * (columns - 1)) / columns
     title = f"{measure.heading} against the {describe_sweep(sweep)} cut-off, {view}: {encoder}"
     note = (
-        f"{_NOTES[view]} One panel per training set; thick: its own generator. Bands and bars: 95 % intervals."
+        f"{_NOTES[view]} One panel per training set; thick: its own generator. "
+        "Bands and bars: 95 % intervals."
         + (" Right of the break: the controls without a cut-off." if axis.slots else "")
     )
     legend = lay_out(tests, arrangement.test_family)
@@ -196,7 +197,7 @@ def _prepare(
             annotation_clip=False,
         )  # fmt: skip
     steps = 0.1 if ceiling - floor < 0.75 else 0.2
-    marks = np.arange(np.ceil((floor + 0.02) / steps - 1e-9) * steps, 1.0 + 1e-9, steps)
+    marks = np.arange(round((floor + 0.02) / steps + 0.499), round(1 / steps) + 1) * steps
     axes.set_yticks(
         marks, [f"{100 * v:.0f}" if percent else f"{v:.1f}" for v in marks] if first else [], size=SMALL
     )
@@ -260,7 +261,8 @@ def _draw_line(
         f"band:{test}"
     )
     (drawn,) = axes.plot(
-        x, y, color=mark.colour, linestyle=mark.dashes, linewidth=1.5 if own else 0.8, marker=mark.marker, markersize=2.6,
+        x, y, color=mark.colour, linestyle=mark.dashes, linewidth=1.5 if own else 0.8,
+        marker=mark.marker, markersize=2.6,
         markeredgewidth=0, markevery=(0.02 + 0.06 * (dodge + 0.5), 0.14), zorder=3,
     )  # fmt: skip
     drawn.set_gid(f"curve:{test}")

@@ -62,7 +62,7 @@ def density_figure(
     left, right, bottom, tall, between = 0.62, 0.12, 0.42, 1.9, 0.16
     legend = lay_out(names, {n: LEGEND_REALS if n == REALS else family_of.get(n, "other") for n in names})
     top = title_height(title, note, WIDTH) + 0.12
-    bottom += legend.height - 0.1
+    bottom += legend.height - 0.04
     height = top + panels * tall + (panels - 1) * between + bottom
     figure = new_figure(WIDTH, height)
     box = [left / WIDTH, 0.0, (WIDTH - left - right) / WIDTH, tall / height]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bandprobe.report.arrangement import Arrangement, sort_families
+from bandprobe.report.arrangement import Arrangement, own_generators, sort_families
 from bandprobe.report.curves import can_draw, curve_rows, curves
 from bandprobe.report.density_figure import density_figure
 from bandprobe.report.heatmap import AVG, heatmap, transfer_grid
@@ -201,8 +201,7 @@ def _heatmap_alt(grid: pd.DataFrame, encoder: str, measure: Measure, arrangement
 def _curve_alt(
     rows: pd.DataFrame, encoder: str, measure: Measure, sweep: str, view: View, arrangement: Arrangement
 ) -> str:
-    own = {(name, test) for name, tests in arrangement.own.items() for test in tests}
-    mine = rows[[pair in own for pair in zip(rows["trained_on"], rows["test"], strict=True)]]
+    mine = rows[own_generators(rows, arrangement)]
     text = (
         f"Curves of {measure.label} against the {describe_sweep(sweep)} cut-off for {encoder}, {view}: "
         f"{rows['trained_on'].nunique()} panels, {rows['test'].nunique()} lines each."

@@ -133,7 +133,7 @@ def _with_averages(grid: pd.DataFrame) -> pd.DataFrame:
     averaged = grid.copy()
     averaged[AVG] = grid.mean(axis=1)
     bottom = grid.mean(axis=0)
-    bottom[AVG] = grid.stack().mean() if grid.notna().to_numpy().any() else np.nan
+    bottom[AVG] = np.nanmean(grid.to_numpy(dtype=float)) if grid.notna().to_numpy().any() else np.nan
     averaged.loc[AVG] = bottom
     return averaged
 

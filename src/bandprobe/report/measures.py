@@ -76,5 +76,9 @@ def choose_pd(results: pd.DataFrame) -> tuple[Measure | None, str]:
 
 
 def _reasons(rows: pd.DataFrame) -> str:
-    given = rows.loc[rows["value"].isna(), "reason"].replace("", np.nan).dropna().unique()
-    return f": {'; '.join(sorted(map(str, given))[:3])}." if len(given) else "; the results give no reason."
+    blank = rows[rows["value"].isna()]
+    given = [
+        reason for name in PD_METRICS for reason in blank.loc[blank["metric"] == name, "reason"].unique()
+    ]
+    distinct = [str(reason) for reason in dict.fromkeys(given) if reason]
+    return f": {'; '.join(distinct[:3])}." if distinct else "; the results give no reason."

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bandprobe.report.arrangement import Arrangement, family_label, is_pooled, sort_families
+from bandprobe.report.arrangement import Arrangement, family_label, of_one_generator, sort_families
 from bandprobe.report.run_directory import Run
 from bandprobe.report.sweeps import describe_sweep, sweeps_in, with_sweep
 
@@ -45,7 +45,7 @@ def headlines(results: pd.DataFrame, families: pd.DataFrame, cutoffs: pd.DataFra
             name: interval_text(means.loc[name]) if name in means.index else "no such pair"
             for name in ("own", "within", "across")
         }
-        mine = cutoffs[(cutoffs["encoder"] == encoder) & ~cutoffs["trained_on"].map(is_pooled)]
+        mine = cutoffs[(cutoffs["encoder"] == encoder) & of_one_generator(cutoffs)]
         views = {view: _cutoff_text(mine[mine["view"] == view]) for view in ("reliance", "information")}
         lines.append(Headline(str(encoder), **texts, **views))
     return lines
@@ -76,14 +76,16 @@ def question(run: Run, arrangement: Arrangement) -> str:
         f"Probes on the frozen embeddings of {_count(encoders, 'encoder')} learned to tell real images from "
         f"generated ones on {_count(len(arrangement.training), 'training set')}, and were tested on "
         f"{_count(len(arrangement.tests), 'generator')} from {_count(datasets, 'dataset')}{under}. "
-        "Which frequencies do they use, and do they hold on generators they have never seen?"
+        + ("Which frequencies do they use, and do they" if sweeps else "Do they")
+        + " hold on generators they have never seen?"
     )
 
 
 def warnings(run: Run, families: pd.DataFrame, pd_sentence: str) -> list[str]:
     """What a reader must know before the numbers, most serious first."""
     record, results = run.record, run.results
-    found = [str(text) for text in record.get("warnings") or []]
+    given = record.get("warnings") or []
+    found = [given] if isinstance(given, str) else [str(text) for text in given]
     if is_native(record):
         found.append(
             "Every encoder kept its own preprocessing (geometry = native): the same cut-off in px is a "

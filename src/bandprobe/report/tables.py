@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bandprobe.report.arrangement import Arrangement, is_pooled
+from bandprobe.report.arrangement import Arrangement, of_one_generator, own_generators
 from bandprobe.report.sweeps import VIEWS, is_lowpass, sweep_of, sweep_rows, sweeps_in, with_sweep
 
 KEPT = 0.95
@@ -48,7 +48,7 @@ def family_table(results: pd.DataFrame, metric: str) -> pd.DataFrame:
         dataset than the test set.
     """
     rows = _unfiltered(results, metric)
-    rows = rows[~rows["trained_on"].map(is_pooled) & rows["value"].notna()]
+    rows = rows[of_one_generator(rows) & rows["value"].notna()]
     home = results.groupby("tested_on")["dataset"].agg(set).to_dict()
     own = rows["trained_on"] == rows["tested_on"]
     within = rows["family_from"] == rows["family_to"]
@@ -83,8 +83,7 @@ def cutoff_table(results: pd.DataFrame, arrangement: Arrangement, kept: float = 
         reference's interval reaches 0.5, so that keeping a share of it says nothing.
     """
     rows = results[results["metric"] == "auroc"]
-    own = {(name, test) for name, tests in arrangement.own.items() for test in tests}
-    rows = rows[[pair in own for pair in zip(rows["trained_on"], rows["test"], strict=True)]]
+    rows = rows[own_generators(rows, arrangement)]
     found: list[dict[str, Any]] = []
     for sweep in [name for name in sweeps_in(results) if is_lowpass(name)]:
         for view in VIEWS:
@@ -98,17 +97,14 @@ def cutoff_table(results: pd.DataFrame, arrangement: Arrangement, kept: float = 
     columns = ["encoder", "trained_on", "sweep", "view", "cutoff_px", "cutoff_nyq", "cutoff_px_low",
                "cutoff_px_high", "reference", "control", "verdict"]  # fmt: skip
     table = pd.DataFrame(found, columns=columns)
-    order = {name: i for i, name in enumerate(arrangement.training)}
-    encoders = {name: i for i, name in enumerate(results["encoder"].unique())}
-    sweeps = {name: i for i, name in enumerate(sweeps_in(results))}
-    table = table.assign(
-        _e=table["encoder"].map(encoders), _s=table["sweep"].map(sweeps), _t=table["trained_on"].map(order)
-    )
-    return (
-        table.sort_values(["_e", "sweep", "_t"], kind="stable")
-        .drop(columns=["_e", "_t"])
-        .reset_index(drop=True)
-    )
+    for name, order in (
+        ("_encoder", list(results["encoder"].unique())),
+        ("_sweep", sweeps_in(results)),
+        ("_trained_on", list(arrangement.training)),
+    ):
+        table[name] = table[name[1:]].map({value: i for i, value in enumerate(order)})
+    table = table.sort_values(["_encoder", "_sweep", "_trained_on"], kind="stable")
+    return table[columns].reset_index(drop=True)
 
 
 def count_table(results: pd.DataFrame, record: Mapping[str, Any]) -> pd.DataFrame:
@@ -171,7 +167,7 @@ def condition_table(results: pd.DataFrame, arrangement: Arrangement) -> pd.DataF
     """
     drawn = set(sweeps_in(results))
     rows = with_sweep(results[(results["metric"] == "auroc") & (results["train_filter"] == "none")])
-    rows = rows[~rows["trained_on"].map(is_pooled) & (rows["trained_on"] == rows["tested_on"])]
+    rows = rows[of_one_generator(rows) & (rows["trained_on"] == rows["tested_on"])]
     rows = rows[~rows["sweep"].isin(drawn) & (rows["filter"] != "none")]
     means = rows.groupby(["encoder", "filter"], sort=False)[["value", "low", "high"]].mean().reset_index()
     identity = means[means["filter"] == "identity"].set_index("encoder")["value"]

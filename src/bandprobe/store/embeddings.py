@@ -222,11 +222,12 @@ class EmbeddingStore:
                 except StoreError as error:
                     yield part, str(error)
                     continue
+                if mine["filter"] != spec:
+                    yield part, f"lies under {spec!r} but was made with {mine['filter']!r}"
+                    continue
                 first = first or mine
                 if mine != first:
                     yield part, f"made otherwise than its neighbours ({difference(first, mine)})"
-                elif mine["filter"] != spec:
-                    yield part, f"lies under {spec!r} but was made with {mine['filter']!r}"
                 elif not np.isfinite(_matrix(table)).all():
                     yield part, "holds values that are not finite"
 

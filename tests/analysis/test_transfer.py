@@ -1,0 +1,212 @@
+"""The transfer grid against scikit-learn, cell by cell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+
+from bandprobe.analysis import evaluate, test_sets
+from bandprobe.analysis.transfer import COLUMNS
+from bandprobe.errors import InputError, StoreError
+from bandprobe.metrics import METRICS
+from bandprobe.probes import ProbeFile, train
+from bandprobe.store import EmbeddingStore, Rows, fingerprint
+
+Grid = tuple[EmbeddingStore, list[ProbeFile], pd.DataFrame, Path]
+SPECS = ("none", "identity", "lowpass:8px", "highpass:0.5nyq")
+
+
+def manifest() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    plan = [("a", "Real", "real", 240), ("a", "ProGAN", "gan", 120), ("a", "DDPM", "diffusion", 100)]
+    plan += [("b", "Real", "real", 90), ("b", "StyleGAN", "gan", 60)]
+    rows = []
+    for dataset, generator, family, n in plan:
+        splits = rng.choice(["train", "val", "test"], n, p=[0.4, 0.1, 0.5])
+        rows += [
+            (
+                f"{rng.integers(10**9):09d}{dataset}{generator}",
+                int(generator != "Real"),
+                generator,
+                family,
+                dataset,
+                s,
+            )
+            for s in splits
+        ]
+    return pd.DataFrame(rows, columns=["image_id", "label", "generator", "family", "dataset", "split"])
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
+    folder, table, rng = tmp_path_factory.mktemp("grid"), manifest(), np.random.default_rng(1)
+    store = EmbeddingStore(folder / "store")
+    n, fake = len(table), table["label"].to_numpy()[:, None]
+    base = rng.standard_normal((n, 5))
+    with store:
+        for encoder in ("one", "two"):
+            for number, spec in enumerate(SPECS):
+                made = fingerprint(
+                    {"weights": encoder}, geometry="squash:24x32", background="white", filter=spec
+                )
+                X = base + fake * [0.8, 0.8, 0, 0, 0] * (number != 2) + 0.1 * rng.standard_normal((n, 5))
+                removed = np.full(n, [0, 0, 0.6, 0.4][number], np.float32)
+                store.write(
+                    encoder, made, Rows(table["image_id"].to_numpy(object), X.astype("f4"), removed, removed)
+                )
+    probes = train(store, table, {"one": "one", "two": "two"}, ["each", "all"], SPECS, folder / "probes")
+    results = evaluate(store, table, probes, SPECS, scores=folder / "scores.parquet", resamples=200)
+    return store, probes, results, folder
+
+
+def cell(results: pd.DataFrame, **where: str) -> pd.DataFrame:
+    for column, value in where.items():
+        results = results[results[column] == value]
+    return results.set_index("metric")
+
+
+def test_rows_are_every_probe_on_every_test_set(grid: Grid) -> None:
+    results = grid[2]
+    assert tuple(results.columns) == COLUMNS
+    keys = ["encoder", "trained_on", "train_filter", "tested_on", "filter", "metric"]
+    assert not results.duplicated(keys).any()
+    # Reliance: 4 probes x 4 filters; information: 4 probes x 3 filters of their own; x 3 test sets x 2 encoders.
+    assert len(results) == 2 * 3 * (4 * 4 + 4 * 3) * len(METRICS)
+    information = results[results["train_filter"] != "none"]
+    assert (information["train_filter"] == information["filter"]).all()
+
+
+def test_a_cell_is_what_scikit_learn_says(grid: Grid) -> None:
+    store, probes, results, _ = grid
+    table = manifest()
+    probe = next(p for p in probes if (p.encoder, p.trained_on, p.train_filter) == ("two", "ProGAN", "none"))
+    test = table[
+        (table["split"] == "test") & (table["dataset"] == "a") & table["generator"].isin(["Real", "DDPM"])
+    ]
+    held = store.read("two", "lowpass:8px", test["image_id"].tolist())
+    logits, y = probe.probe.logits(held.embedding), test["label"].to_numpy()
+    called = logits >= probe.probe.threshold
+    found = cell(
+        results,
+        encoder="two",
+        trained_on="ProGAN",
+        train_filter="none",
+        tested_on="DDPM",
+        filter="lowpass:8px",
+    )
+    expected = {
+        "auroc": sk.roc_auc_score(y, logits),
+        "ap": sk.average_precision_score(y, logits),
+        "accuracy": sk.accuracy_score(y, called),
+        "balanced_accuracy": sk.balanced_accuracy_score(y, called),
+        "real_accuracy": (~called[y == 0]).mean(),
+        "fake_accuracy": called[y == 1].mean(),
+        "f1": sk.f1_score(y, called),
+        "precision": sk.precision_score(y, called),
+        "recall": sk.recall_score(y, called),
+        "brier": sk.brier_score_loss(y, probe.probe.probabilities(logits)),
+    }
+    for metric, value in expected.items():
+        assert found.loc[metric, "value"] == pytest.approx(value, abs=1e-8), metric
+        assert found.loc[metric, "low"] <= value <= found.loc[metric, "high"]
+    facts = found.loc["auroc"]
+    assert (facts["n_real"], facts["n_fake"]) == ((y == 0).sum(), (y == 1).sum())
+    assert (facts["family_from"], facts["family_to"], facts["dataset"]) == ("gan", "diffusion", "a")
+    assert (facts["cutoff_px"], facts["cutoff_nyq"]) == (8, pytest.approx(8 / 12))
+    assert facts["ac_removed"] == pytest.approx(0.6)
+    n, z = len(y), 1.959963984540054
+    p = (called == y).mean()
+    middle, half = (p + z * z / (2 * n)) / (1 + z * z / n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    ends = [middle - half / (1 + z * z / n), middle + half / (1 + z * z / n)]  # Wilson 1927
+    np.testing.assert_allclose(found.loc["accuracy", ["low", "high"]].astype(float), ends, atol=1e-8)
+
+
+def test_blank_pd_has_its_reason_and_filters_without_cutoff_none(grid: Grid) -> None:
+    results = grid[2]
+    pd1 = results[results["metric"] == "pd@1%"]
+    assert pd1["value"].isna().all()
+    assert pd1["reason"].str.fullmatch(r"needs at least 1000 real images; has \d+").all()
+    ten = results[(results["metric"] == "pd@10%") & (results["n_real"] >= 100)]
+    assert len(ten)
+    assert ten["value"].notna().all()
+    assert (ten["reason"] == "").all()
+    without = results[results["filter"].isin(["none", "identity"])]
+    assert without[["cutoff_px", "cutoff_nyq"]].isna().all().all()
+
+
+def test_scores_hold_a_row_for_each_image_and_condition(grid: Grid) -> None:
+    store, probes, _, folder = grid
+    scores = pd.read_parquet(folder / "scores.parquet")
+    table = manifest()
+    images = (table["split"] == "test").sum()
+    assert len(scores) == images * 2 * (4 * 4 + 4 * 3)
+    assert list(scores.columns) == [
+        "image_id", "encoder", "trained_on", "train_filter", "filter", "logit", "probability",
+    ]  # fmt: skip
+    probe = next(p for p in probes if (p.encoder, p.trained_on, p.train_filter) == ("one", "all", "identity"))
+    mine = scores.query("encoder == 'one' and trained_on == 'all' and train_filter == 'identity'")
+    logits = probe.probe.logits(store.read("one", "identity", mine["image_id"].tolist()).embedding)
+    np.testing.assert_allclose(mine["logit"], logits, atol=1e-9)
+    np.testing.assert_allclose(mine["probability"], probe.probe.probabilities(logits), atol=1e-9)
+
+
+def test_the_same_seed_gives_the_same_table(grid: Grid) -> None:
+    store, probes, results, _ = grid
+    again = evaluate(store, manifest(), probes, SPECS, resamples=200)
+    pd.testing.assert_frame_equal(again, results)
+    other = evaluate(store, manifest(), probes, SPECS, resamples=200, seed=1)
+    drawn = results["metric"] == "ap"
+    assert (other.loc[drawn, "low"] != results.loc[drawn, "low"]).any()
+    np.testing.assert_array_equal(other["value"], results["value"])
+
+
+def test_identical_conditions_get_identical_intervals(grid: Grid, tmp_path: Path) -> None:
+    """Resamples are shared: the same scores under two encoders give the same ends."""
+    store, *_ = grid
+    table = manifest()
+    twin = EmbeddingStore(tmp_path / "twin")
+    with twin:
+        rows = store.read("one", "none")
+        for name in ("x", "y"):
+            twin.write(name, store.fingerprint("one", "none") or {}, rows)
+    probes = train(twin, table, {"x": "x", "y": "y"}, ["all"], ["none"], tmp_path / "p")
+    results = evaluate(twin, table, probes, ["none"], resamples=100)
+    one, two = (
+        results[results["encoder"] == name].drop(columns="encoder").reset_index(drop=True) for name in "xy"
+    )
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_each_fake_meets_the_reals_of_its_own_data_set() -> None:
+    sets = {one.generator: one for one in test_sets(manifest())}
+    assert list(sets) == ["DDPM", "ProGAN", "StyleGAN"]
+    assert all("a" in image for image in sets["ProGAN"].image_id)
+    np.testing.assert_array_equal(
+        sets["ProGAN"].image_id[sets["ProGAN"].label == 0], sets["DDPM"].image_id[sets["DDPM"].label == 0]
+    )
+
+
+def test_errors(grid: Grid) -> None:
+    store, probes, *_ = grid
+    table = manifest()
+    with pytest.raises(InputError, match="has no real image to test 'DDPM'"):
+        evaluate(store, table[~((table["dataset"] == "a") & (table["label"] == 0))], probes, SPECS)
+    with pytest.raises(InputError, match="nothing to evaluate"):
+        evaluate(store, table, [p for p in probes if p.train_filter != "none"], ["none"])
+    with pytest.raises(StoreError, match="no embeddings of 'one' at 'lowpass:9px'"):
+        evaluate(store, table, probes, ["lowpass:9px"])
+
+
+def test_a_probe_of_other_weights_is_refused(grid: Grid, tmp_path: Path) -> None:
+    store, probes, *_ = grid
+    other = EmbeddingStore(tmp_path / "other")
+    made = {**(store.fingerprint("one", "none") or {}), "encoder.weights": "other"}
+    with other:
+        other.write("one", made, store.read("one", "none"))
+    mine = [p for p in probes if p.encoder == "one" and p.train_filter == "none"]
+    with pytest.raises(InputError, match=r"trained on embeddings made otherwise .*encoder\.weights"):
+        evaluate(other, manifest(), mine, ["none"])

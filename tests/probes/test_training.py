@@ -1,0 +1,160 @@
+"""Training sets, probe files, and what is fitted once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors import safe_open
+
+from bandprobe import probes
+from bandprobe.errors import InputError
+from bandprobe.probes import file_name, load, load_folder, save, train, training_sets
+from bandprobe.store import EmbeddingStore, Rows, fingerprint
+
+SPECS = ("none", "lowpass:5px")
+
+
+def manifest() -> pd.DataFrame:
+    """Two data sets: `a` with ProGAN and DDPM, `b` with StyleGAN alone."""
+    rng = np.random.default_rng(0)
+    rows = []
+    plan = [("a", "Real", "real", 40), ("a", "ProGAN", "gan", 30), ("a", "DDPM", "diffusion", 25)]
+    plan += [("b", "Real", "real", 50), ("b", "StyleGAN", "gan", 20)]
+    for dataset, generator, family, n in plan:
+        splits = rng.choice(["train", "val", "test"], n, p=[0.6, 0.2, 0.2])
+        rows += [
+            (f"{dataset}{generator}{i:03d}", int(generator != "Real"), generator, family, dataset, split)
+            for i, split in enumerate(splits)
+        ]
+    return pd.DataFrame(rows, columns=["image_id", "label", "generator", "family", "dataset", "split"])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EmbeddingStore:
+    table, rng = manifest(), np.random.default_rng(1)
+    filled = EmbeddingStore(tmp_path / "store")
+    with filled:
+        for encoder in ("one", "two"):
+            for spec in SPECS:
+                made = fingerprint(
+                    {"weights": encoder}, geometry="squash:32", background="white", filter=spec
+                )
+                X = rng.standard_normal((len(table), 6)) + table["label"].to_numpy()[:, None] * [
+                    1,
+                    1,
+                    0,
+                    0,
+                    0,
+                    0,
+                ]
+                zeros = np.zeros(len(table), np.float32)
+                filled.write(
+                    encoder, made, Rows(table["image_id"].to_numpy(object), X.astype("f4"), zeros, zeros)
+                )
+    return filled
+
+
+def test_each_family_and_all() -> None:
+    table = manifest()
+    sets = training_sets(table, ["each", "families", "all"])
+    assert list(sets) == ["DDPM", "ProGAN", "StyleGAN", "family:diffusion", "family:gan", "all"]
+    assert set(sets["ProGAN"]["generator"]) == {"ProGAN", "Real"}
+    assert set(sets["ProGAN"]["dataset"]) == {"a"}  # a fake is trained against the reals of its own data set
+    assert set(sets["family:gan"]["generator"]) == {"ProGAN", "StyleGAN", "Real"}
+    assert set(sets["family:gan"]["dataset"]) == {"a", "b"}
+    assert len(sets["all"]) == (table["split"] != "test").sum()
+    for rows in sets.values():
+        assert set(rows["split"]) == {"train", "val"}
+        assert rows["image_id"].is_monotonic_increasing
+        assert rows["image_id"].is_unique
+
+
+def test_sets_by_name_and_names_that_are_none() -> None:
+    assert list(training_sets(manifest(), ["all", "ProGAN"])) == ["ProGAN", "all"]
+    assert list(training_sets(manifest(), ["family:gan"])) == ["family:gan"]
+    with pytest.raises(InputError, match=r"no set 'ProGan'.*Did you mean 'ProGAN'"):
+        training_sets(manifest(), ["ProGan"])
+
+
+def test_probes_of_all_conditions_round_trip(tmp_path: Path, store: EmbeddingStore) -> None:
+    made = train(
+        store, manifest(), {"one": "one", "two": "folder/two"}, ["each", "all"], SPECS, tmp_path / "p"
+    )
+    assert len(made) == 2 * 2 * 4
+    assert {(p.encoder, p.train_filter) for p in made} == {(e, s) for e in ("one", "two") for s in SPECS}
+    back = {(p.encoder, p.trained_on, p.train_filter): p for p in load_folder(tmp_path / "p")}
+    for probe in made:
+        same = back[probe.encoder, probe.trained_on, probe.train_filter]
+        for name in ("mean", "scale", "weight"):
+            np.testing.assert_array_equal(getattr(same.probe, name), getattr(probe.probe, name))
+        assert replace(same, probe=probe.probe) == probe
+        assert same.fingerprint["filter"] == probe.train_filter
+    assert back["two", "all", "none"].source == "folder/two"
+    assert back["one", "all", "none"].family == "all"
+    assert back["one", "ProGAN", "none"].family == "gan"
+
+
+def test_files_are_safetensors_with_json_metadata(tmp_path: Path, store: EmbeddingStore) -> None:
+    train(store, manifest(), {"one": "one"}, ["all"], ["lowpass:5px"], tmp_path)
+    with safe_open(tmp_path / file_name("one", "all", "lowpass:5px"), framework="numpy") as file:
+        assert set(file.keys()) == {"mean", "scale", "weight"}
+        metadata = file.metadata()
+    assert metadata["trained_on"] == '"all"'
+    assert (
+        float(metadata["threshold"])
+        == load(tmp_path / file_name("one", "all", "lowpass:5px")).probe.threshold
+    )
+    assert {"C", "slope", "intercept", "fingerprint", "training"} <= set(metadata)
+
+
+def test_a_probe_is_fitted_once_and_anew_when_its_inputs_change(
+    tmp_path: Path, store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    real_fit = probes.training.fit
+    monkeypatch.setattr(probes.training, "fit", lambda *a, **k: calls.append(1) or real_fit(*a, **k))
+    first = train(store, manifest(), {"one": "one"}, ["each"], ["none"], tmp_path)
+    again = train(store, manifest(), {"one": "one"}, ["each"], ["none"], tmp_path)
+    assert len(calls) == 3
+    assert [p.probe.threshold for p in first] == [p.probe.threshold for p in again]
+    fewer = manifest().drop(index=manifest().query("generator == 'DDPM' and split == 'train'").index[0])
+    train(store, fewer, {"one": "one"}, ["each"], ["none"], tmp_path)
+    assert len(calls) == 4  # DDPM's alone
+    (tmp_path / file_name("one", "ProGAN", "none")).write_bytes(b"damaged")
+    train(store, fewer, {"one": "one"}, ["each"], ["none"], tmp_path)
+    assert len(calls) == 5
+
+
+def test_probes_do_not_depend_on_the_number_of_processes(tmp_path: Path, store: EmbeddingStore) -> None:
+    names = {name: name for name in ("one", "two")}
+    few = train(store, manifest(), names, ["each"], SPECS * 2, tmp_path / "1", workers=1)
+    many = train(store, manifest(), names, ["each"], SPECS * 2, tmp_path / "2", workers=2)
+    for one, two in zip(few, many, strict=True):
+        np.testing.assert_array_equal(one.probe.weight, two.probe.weight)
+
+
+def test_what_is_no_probe_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no probe at"):
+        load(tmp_path / "none.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"not a probe")
+    with pytest.raises(InputError, match="is no probe of format"):
+        load(tmp_path / "bad.safetensors")
+    with pytest.raises(InputError, match="no probe"):
+        load_folder(tmp_path / "empty")
+
+
+def test_names_are_fit_for_files() -> None:
+    assert file_name("a/b", "family:gan", "lowpass:0.25nyq:order=2") == (
+        "a-b__family-gan__lowpass-0-25nyq-order-2.safetensors"
+    )
+
+
+def test_saved_probe_replaces_whole(tmp_path: Path, store: EmbeddingStore) -> None:
+    [probe] = train(store, manifest(), {"one": "one"}, ["all"], ["none"], tmp_path)
+    path = save(replace(probe, source="elsewhere"), tmp_path)
+    assert load(path).source == "elsewhere"
+    assert [p.name for p in tmp_path.glob("*.safetensors")] == [path.name]
