@@ -183,7 +183,9 @@ def _anchored(config: Config, folder: Path) -> Config:
 
 def _first(error: ValidationError) -> str:
     """The first of pydantic's complaints, in one line."""
-    complaint = error.errors(include_url=False)[0]
+    # A misspelt section is also a missing one: the spelling is what to mend.
+    complaints = error.errors(include_url=False)
+    complaint = next((one for one in complaints if one["type"] == "extra_forbidden"), complaints[0])
     where = ".".join(str(part) for part in complaint["loc"])
     if complaint["type"] == "extra_forbidden":
         *sections, key = (str(part) for part in complaint["loc"])

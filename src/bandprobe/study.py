@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 import platform
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from bandprobe.images import Manifest
 
 _LIBRARIES = ("torch", "transformers", "scikit-learn", "numpy", "pillow", "pyarrow")
-_FEW_TEST_IMAGES = 100
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,7 @@ class _Runner:
         with self._timed("spectrum"):
             self._spectra(table)
         self._judge(results)
+        self._list_left_out()
         record = self._record(manifest, encoders, passes)
         write_json(self.folder / "run.json", record)
         with self._timed("report"):
@@ -263,19 +264,18 @@ class _Runner:
 
         spectra(table, background=self.settings.data.background, workers=self.workers).save(path)
 
+    def _list_left_out(self) -> None:
+        path = self.folder / "left-out.csv"
+        if not self.left_out:
+            path.unlink(missing_ok=True)
+            return
+        with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("path", "reason"), *self.left_out.items()])
+
     def _judge(self, results: pd.DataFrame) -> None:
-        """Say what a reader must know before believing the numbers."""
-        counts = results.drop_duplicates(["dataset", "tested_on"])
-        small = counts[counts[["n_real", "n_fake"]].min(axis=1) < _FEW_TEST_IMAGES]
-        if len(small):
-            least, most = (int(f(small[["n_real", "n_fake"]].min(axis=1))) for f in (min, max))
-            self._warn(
-                f"{len(small)} of {len(counts)} test sets hold fewer than {_FEW_TEST_IMAGES} images of a class "
-                f"({least} to {most}): intervals are wide, and PD@1% needs 1,000 reals."
-            )
-        if self.settings.encoders.geometry == "native":
-            self._warn("geometry is native: a cut-off means other image frequencies for each encoder.")
-        unknown = counts[counts["family_to"] == "other"]
+        """Say what the report cannot see for itself."""
+        tests = results.drop_duplicates(["dataset", "tested_on"])
+        unknown = tests[tests["family_to"] == "other"]
         if len(unknown):
             names = ", ".join(sorted(set(unknown["tested_on"])))
             self._warn(f"family 'other' for {names}; name their family under [families] if it is known.")
