@@ -56,7 +56,19 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: str | Path, content: bytes) -> Path:
+    """Write bytes, whole or not at all, making the folder if it is missing; returns the path.
+
+    Raises:
+        DiskError: it cannot be written.
+    """
+    target = Path(path)
+    with replacing(target) as temporary:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+    return target
+
+
 def write_json(path: str | Path, content: Any) -> None:
     """Write JSON, indented, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())

@@ -11,9 +11,10 @@ from PIL import Image
 from report_runs import PHOTOS, minimal_results, photo_record, results, spectra, sweep, write_run
 
 from bandprobe.errors import DiskError, InputError
+from bandprobe.files import write_whole
 from bandprobe.report import build
 from bandprobe.report.figure_images import embed_images
-from bandprobe.report.writing import slug, unique_slugs, write_whole
+from bandprobe.report.slugs import slug, unique_slugs
 
 PX = [5, 60]
 LOADING = {"src", "srcset", "href", "poster", "data", "action", "background", "xlink:href", "formaction"}

@@ -58,7 +58,7 @@ def index(
         str, typer.Option(help="Shares of train, val and test where none are given.", metavar="A,B,C")
     ] = "0.7,0.1,0.2",
     family: Annotated[
-        list[str] | None, typer.Option(help="A generator's family (repeatable).", metavar="GENERATOR=FAMILY")
+        list[str] | None, typer.Option(help="A family of your own (repeatable).", metavar="GENERATOR=FAMILY")
     ] = None,
     background: Background = "white",
     limit: Limit = None,
@@ -109,8 +109,15 @@ def index(
             .rename("n")
             .reset_index()
         )
-        show({"manifest": str(out), "images": len(manifest.table), "mapping": manifest.mapping.to_dict("records"),
-              "counts": counts.to_dict("records"), "notes": list(manifest.notes), "left_out": left_out})  # fmt: skip
+        found = {
+            "manifest": str(out),
+            "images": len(manifest.table),
+            "mapping": manifest.mapping.to_dict("records"),
+            "counts": counts.to_dict("records"),
+            "notes": list(manifest.notes),
+            "left_out": left_out,
+        }
+        show(found)
     else:
         typer.echo(manifest.report())
         typer.echo(f"\nwritten: {out}")
@@ -181,7 +188,8 @@ def spectrum(
         manifest = build(data, layout=layout, background=background, limit=limit, workers=threads)
         found = spectra(manifest.table, size=size, samples=samples, background=background, workers=threads)
         found.save(folder / "spectra.npz")
-        figures = spectra_figures(folder)
+        fakes = manifest.table[manifest.table["label"] == 1]
+        figures = spectra_figures(folder, dict(zip(fakes["generator"], fakes["family"], strict=True)))
     left_out = dict(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True))
     if json:
         show({"spectra": str(folder / "spectra.npz"), "figures": [str(path) for path in figures],

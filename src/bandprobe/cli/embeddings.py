@@ -160,8 +160,9 @@ def train(
             workers=workers or cores(),
         )
     if json:
-        show([{"encoder": p.encoder, "trained_on": p.trained_on, "train_filter": p.train_filter, "C": p.probe.C,
-               "threshold": p.probe.threshold, "validation": p.probe.validation} for p in trained])  # fmt: skip
+        facts = ("encoder", "trained_on", "train_filter")
+        fitted = ("C", "threshold", "validation")
+        show([{n: getattr(p, n) for n in facts} | {n: getattr(p.probe, n) for n in fitted} for p in trained])
     else:
         typer.echo(f"{len(trained)} probes in {out}")
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bandprobe.errors import DiskError, InputError
+from bandprobe.errors import InputError
+from bandprobe.files import replacing
 from bandprobe.images import listing
 from bandprobe.images.decode import MAX_PIXELS, WHITE, Colour, parse_colour
 from bandprobe.images.indexing import COLUMNS, MAPPING_COLUMNS, index
@@ -88,19 +87,14 @@ class Manifest:
         metadata = {**(table.schema.metadata or {}), MANIFEST_KEY: json.dumps(said).encode()}
         table = table.replace_schema_metadata(metadata)
         beside = _left_out_file(target)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with _replacing(target) as part:
-                pq.write_table(table, part, compression="zstd")
-            if len(self.left_out):
-                with _replacing(beside) as part:
-                    self.left_out.to_csv(part, index=False, encoding="utf-8")
-            else:
-                beside.unlink(missing_ok=True)
-        except OSError as error:
-            raise DiskError(
-                f"manifest {str(target)!r} cannot be written: {error.strerror or error}. Save it elsewhere."
-            ) from error
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as part:
+            pq.write_table(table, part, compression="zstd")
+        if len(self.left_out):
+            with replacing(beside) as part:
+                self.left_out.to_csv(part, index=False, encoding="utf-8")
+        else:
+            beside.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | Path) -> Manifest:
@@ -149,17 +143,6 @@ def _read_left_out(file: Path) -> pd.DataFrame:
 
 def _left_out_file(manifest: Path) -> Path:
     return manifest.with_name(f"{manifest.stem}-left-out.csv")
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A name to write to in the same folder, which becomes `target` when all went well."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def build(

@@ -119,7 +119,9 @@ def _fit_all(
                     training={
                         "generators": sorted(set(fakes["generator"])),
                         "datasets": sorted(set(rows["dataset"])),
-                        "images": {str(word): int(n) for word, n in words.value_counts().sort_index().items()},
+                        "images": {
+                            str(word): int(n) for word, n in words.value_counts().sort_index().items()
+                        },
                         "seed": seed,
                     },
                     key=key,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from bandprobe import progress
+from bandprobe.errors import InputError
+from bandprobe.files import write_whole
 from bandprobe.report import html, tables
 from bandprobe.report import page_tables as views
 from bandprobe.report.arrangement import arrange
 from bandprobe.report.figure_images import embed_images
-from bandprobe.report.figures import FigureGroup, curve_groups, heatmap_group, spectra_groups
+from bandprobe.report.figures import FigureGroup, PlannedFigure, curve_groups, heatmap_group, spectra_groups
 from bandprobe.report.measures import ACCURACY, AUROC, choose_pd
-from bandprobe.report.run_directory import Run, read_run
+from bandprobe.report.run_directory import Run, read_run, read_spectra
 from bandprobe.report.summary import headlines, is_native, question, warnings
-from bandprobe.report.writing import write_whole
 
 
 def build(run_dir: Path) -> Path:
@@ -52,7 +54,8 @@ def build(run_dir: Path) -> Path:
         ]
         for encoder in encoders
     }
-    spectra = spectra_groups(run.spectra, results) if run.spectra else []
+    family_of = dict(zip(results["tested_on"], results["family_to"], strict=True))
+    spectra = spectra_groups(run.spectra, family_of) if run.spectra else []
     planned = [
         figure for group in [*chain.from_iterable(groups.values()), *spectra] for figure in group.figures
     ]
@@ -118,6 +121,35 @@ def build(run_dir: Path) -> Path:
         native=is_native(run.record),
     )
     return write_whole(run_dir / "report.html", html.render(page).encode("utf-8"))
+
+
+def spectra_figures(folder: Path, family_of: Mapping[str, str]) -> list[Path]:
+    """Draw the figures of `spectra.npz` alone, into the same folder.
+
+    Args:
+        folder: holds `spectra.npz`.
+        family_of: each generator's family, which gives its colour.
+
+    Returns:
+        The PNGs' paths; a PDF lies beside each.
+
+    Raises:
+        InputError: the file is missing or damaged.
+        DiskError: a figure cannot be written.
+    """
+    spectra = read_spectra(folder / "spectra.npz")
+    if spectra is None:
+        raise InputError(f"{folder / 'spectra.npz'} is missing or empty; `bandprobe spectrum` makes it.")
+    return _draw([figure for group in spectra_groups(spectra, family_of) for figure in group.figures], folder)
+
+
+def _draw(planned: Sequence[PlannedFigure], folder: Path) -> list[Path]:
+    paths = []
+    with progress.bar("figures", len(planned), "figures") as step:
+        for figure in planned:
+            paths.append(figure.write(folder))
+            step()
+    return paths
 
 
 def _write_tables(folder: Path, frames: dict[str, pd.DataFrame]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,9 @@ from bandprobe.report.heatmap import AVG, heatmap, transfer_grid
 from bandprobe.report.measures import Measure
 from bandprobe.report.residual_figure import RESIDUALS, residual_figure
 from bandprobe.report.run_directory import SourceSpectra, Spectra
+from bandprobe.report.slugs import unique_slugs
 from bandprobe.report.style import drawing, save
 from bandprobe.report.sweeps import CONTROLS, VIEWS, View, describe_sweep, sweeps_in
-from bandprobe.report.writing import unique_slugs
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,8 @@ def curve_groups(
     return groups
 
 
-def spectra_groups(spectra: Spectra, results: pd.DataFrame) -> list[FigureGroup]:
+def spectra_groups(spectra: Spectra, family_of: Mapping[str, str]) -> list[FigureGroup]:
     """For each dataset a group with radial densities and residual spectra."""
-    family_of = dict(zip(results["tested_on"], results["family_to"], strict=True))
     families = sort_families(family_of.values())
     groups = []
     slugs = unique_slugs(list(spectra.sources))

@@ -77,7 +77,7 @@ def read_run(folder: Path) -> Run:
         folder=folder,
         results=_read_results(folder),
         record=_read_record(folder / "run.json"),
-        spectra=_read_spectra(folder / "spectra.npz"),
+        spectra=read_spectra(folder / "spectra.npz"),
         left_out=_read_left_out(folder / "left-out.csv"),
     )
 
@@ -127,7 +127,12 @@ def _read_record(path: Path) -> Mapping[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _read_spectra(path: Path) -> Spectra | None:
+def read_spectra(path: Path) -> Spectra | None:
+    """`spectra.npz`; None where there is no such file, or no source in it.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     if not path.is_file():
         return None
     fields = {"density": "density", "fft_hp": "coherent", "magnitude_hp": "magnitude", "n": "n"}

@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
+from bandprobe.files import write_whole
 from bandprobe.report.arrangement import runs_of, sort_families
-from bandprobe.report.writing import write_whole
 
 WIDTH = 7.0  # inches: a two-column page
 DPI = 200
