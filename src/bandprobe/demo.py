@@ -11,6 +11,8 @@ from bandprobe.study import Run, Study
 
 _SIDE = 64
 _ENCODERS = ("random-dinov2", "random-clip")
+SIZES = {"reals": 500, "fakes": 250}  # enough test reals for PD@10%
+FILTERS = ["none", "identity", "lowpass:2px", "lowpass:4..44/4px"]  # up to the corner
 
 
 def run(out: str | Path) -> Run:
@@ -32,7 +34,7 @@ def run(out: str | Path) -> Run:
     progress.say(
         "procedural images, and encoders with random weights: this shows the tool, not DINOv2 or CLIP"
     )
-    write_world(folder / "images", size=_SIDE)
+    write_world(folder / "images", size=_SIDE, **SIZES)
     for name in _ENCODERS:
         write_random_encoder(folder / "encoders" / name, name)
     return Study.from_dict(
@@ -43,7 +45,7 @@ def run(out: str | Path) -> Run:
                 "names": ["spectral", *(str(folder / "encoders" / name) for name in _ENCODERS)],
                 "geometry": f"squash:{_SIDE}",
             },
-            "filters": {"test": ["none", "identity", "lowpass:2px", "lowpass:4..44/4px"]},
+            "filters": {"test": FILTERS},
             "run": {"batch_size": 64},
         },
         "demo",
@@ -83,6 +85,7 @@ def write_random_encoder(folder: Path, name: str) -> None:
                     initializer_factor=5.0,
                 )
             )
+    transformers.utils.logging.disable_progress_bar()
     model.save_pretrained(folder)
     statistics = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25]}
     (folder / "preprocessor_config.json").write_text(json.dumps(statistics), encoding="utf-8")

@@ -36,6 +36,8 @@ def output_folder(path: str | Path) -> Path:
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and else vanishes.
 
+    The folder is made if it is missing.
+
     Raises:
         DiskError: the file cannot be written.
     """
@@ -43,13 +45,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
     # The suffix stays last: writers such as Matplotlib choose a format by it.
     temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(target)
     except OSError as error:
         if isinstance(error, DiskError):
             raise
+        reason = error.strerror or str(error)
         raise DiskError(
-            f"cannot write {str(target)!r}: {error.strerror or error}. Is the disk full?"
+            f"{target} cannot be written: {reason}. Free the disk or give another folder."
         ) from error
     finally:
         with contextlib.suppress(OSError):
@@ -57,14 +61,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_whole(path: str | Path, content: bytes) -> Path:
-    """Write bytes, whole or not at all, making the folder if it is missing; returns the path.
+    """Write bytes, whole or not at all; returns the path.
 
     Raises:
         DiskError: it cannot be written.
     """
     target = Path(path)
     with replacing(target) as temporary:
-        target.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
     return target
 

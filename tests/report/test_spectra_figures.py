@@ -5,13 +5,13 @@ from report_runs import PHOTOS, THESIS, spectra
 
 from bandprobe.report.density_figure import density_figure
 from bandprobe.report.residual_figure import noise_floor, residual_figure
-from bandprobe.report.run_directory import SourceSpectra, _read_spectra
+from bandprobe.report.run_directory import SourceSpectra, read_spectra
 from bandprobe.report.style import drawing
 
 
 def load(tmp_path, generators):
     np.savez(tmp_path / "spectra.npz", **spectra(generators))
-    found = _read_spectra(tmp_path / "spectra.npz")
+    found = read_spectra(tmp_path / "spectra.npz")
     assert found is not None
     return found
 

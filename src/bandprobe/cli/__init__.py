@@ -11,6 +11,7 @@ from bandprobe.errors import BandprobeError
 
 # Newer Typers carry a Click of their own: this is the base of usage errors in either case.
 _UsageError: Any = next(base for base in BadParameter.__mro__ if base.__name__ == "ClickException")
+_STOPPED = 130
 
 
 def main() -> None:
@@ -26,23 +27,34 @@ def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; errors are one line on standard error."""
     from bandprobe.cli.app import app
 
+    code: Any = 0
     try:
         code = app(arguments, prog_name="bandprobe", standalone_mode=False)
+        if code == _STOPPED:  # Typer's word for Ctrl-C
+            raise KeyboardInterrupt
     except BandprobeError as error:
-        return _fail(str(error), error.exit_code)
+        code = _fail(str(error), error.exit_code)
     except _UsageError as error:
-        hint = f" See `bandprobe {arguments[0]} --help`." if arguments and arguments[0][:1].isalpha() else ""
-        return _fail(error.format_message() + hint, 2)
+        code = _usage(error)
     except (KeyboardInterrupt, Abort):
-        return _fail("stopped; what was finished is kept, and the same command goes on from there.", 130)
+        message = "stopped; what was finished is kept, and the same command goes on from there."
+        code = _fail(message, _STOPPED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        return _fail(f"{error.strerror or error}{where}.", 3)
-    else:
-        return code if isinstance(code, int) else 0
-    return 0
+        code = _fail(f"{error.strerror or error}{where}.", 3)
+    return code if isinstance(code, int) else 0
+
+
+def _usage(error: Any) -> int:
+    """A usage error in one line, or the help where nothing was asked."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message())  # noqa: T201 - the command line speaks
+        return 2
+    context = getattr(error, "ctx", None)
+    place = context.command_path if context else "bandprobe"
+    return _fail(f"{error.format_message()} See `{place} --help`.", 2)
 
 
 def _fail(message: str, code: int) -> int:

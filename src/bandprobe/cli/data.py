@@ -210,7 +210,13 @@ def encoders(json: Json = False) -> None:
     if json:
         show(entries)
         return
-    typer.echo(_aligned(entries))
+    words = {"parameters": "M params", "gated": "access"}
+    shown = [
+        {words.get(key, key): value for key, value in entry.items()}
+        | {"access": "on request" if entry["gated"] else ""}
+        for entry in entries
+    ]
+    typer.echo(_aligned(shown))
     typer.echo(
         "\nAlso: a Hugging Face id (owner/model), a folder written by save_pretrained, openclip:MODEL/TAG, "
         "timm:NAME.\nname=ENCODER renames one."

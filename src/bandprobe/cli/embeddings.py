@@ -148,11 +148,12 @@ def train(
     from bandprobe.store import EmbeddingStore
 
     held = EmbeddingStore(store)
+    sources = _sources(held, encoder)
     with progress.quiet(quiet):
         trained = probes.train(
             held,
             _embedded(held, manifest),
-            _sources(held, encoder),
+            sources,
             [name for text in train_on for name in text.split(",")],
             [str(spec) for spec in expand(train_filter)],
             out,

@@ -87,7 +87,6 @@ class Manifest:
         metadata = {**(table.schema.metadata or {}), MANIFEST_KEY: json.dumps(said).encode()}
         table = table.replace_schema_metadata(metadata)
         beside = _left_out_file(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as part:
             pq.write_table(table, part, compression="zstd")
         if len(self.left_out):
