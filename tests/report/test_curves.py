@@ -1,3 +1,4 @@
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -151,3 +152,19 @@ def test_from_one_panel_to_sixteen_with_long_names(count, pooled):
     assert len(panels(figure)) == (16 if pooled else count)
     with drawing():
         assert_readable(figure)
+
+
+def test_a_family_has_one_colour_in_titles_lines_and_legends():
+    from bandprobe.report.style import family_colour, family_marks
+
+    names = {"a": "convolution", "b": "interpolation", "c": "interpolation"}
+    titles = ["interpolation", "interpolation", "convolution", "pooled"]
+    colours = {family: family_colour(family, titles) for family in names.values()}
+    assert colours == {
+        family: family_colour(family, sorted(set(names.values()))) for family in names.values()
+    }
+    assert len(set(colours.values())) == 2
+    hues = {family: mpl.colors.rgb_to_hsv(mpl.colors.to_rgb(c))[0] for family, c in colours.items()}
+    for name, mark in family_marks(names).items():
+        hue = mpl.colors.rgb_to_hsv(mpl.colors.to_rgb(mark.colour))[0]
+        assert abs(hue - hues[names[name]]) < 0.12

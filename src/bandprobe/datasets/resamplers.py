@@ -13,13 +13,12 @@ RESAMPLERS = ("nearest", "bilinear", "transposed-convolution")
 _TAPS = torch.tensor([0.44, 1.0, 0.60], dtype=torch.float64)
 
 
-def resample(image: NDArray[np.float64], name: str, strength: float = 1.0) -> NDArray[np.float64]:
-    """An image with the traces of having been made at half its size.
+def resample(image: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """An image brought to half its size and back, as if it had been generated there.
 
     Args:
         image: float64, shape (h, w, 3) with even h and w, in [0, 1].
         name: one of `RESAMPLERS`: what brings the halved image back to its size.
-        strength: 0 leaves the image as it is, 1 replaces it; between, the two are mixed.
 
     Returns:
         float64, shape (h, w, 3), in [0, 1].
@@ -35,5 +34,5 @@ def resample(image: NDArray[np.float64], name: str, strength: float = 1.0) -> ND
         up = torch.nn.functional.interpolate(half, size=(h, w), mode=name, align_corners=False)
     else:
         up = torch.nn.functional.interpolate(half, size=(h, w), mode=name)
-    mixed: NDArray[np.float64] = torch.lerp(planes, up, strength)[:, 0].permute(1, 2, 0).numpy().clip(0, 1)
-    return mixed
+    resampled: NDArray[np.float64] = up[:, 0].permute(1, 2, 0).numpy().clip(0, 1)
+    return resampled

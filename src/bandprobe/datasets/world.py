@@ -13,10 +13,10 @@ from bandprobe.datasets.dead_leaves import dead_leaves
 from bandprobe.datasets.resamplers import RESAMPLERS, resample
 from bandprobe.files import output_folder, replacing
 
-_STRENGTH = 0.3  # of the resampler's trace: weak enough that a detector has something to do
+_SENSOR = 0.02  # noise put on a fake after its up-sampling, about as strong as a real's own
 
 
-def write_world(root: Path, *, size: int = 64, reals: int = 500, fakes: int = 250, seed: int = 0) -> Path:
+def write_world(root: Path, *, size: int = 64, reals: int = 300, fakes: int = 150, seed: int = 0) -> Path:
     """Write `Real` and a folder for each resampler; files that are there already are kept.
 
     Args:
@@ -39,7 +39,8 @@ def write_world(root: Path, *, size: int = 64, reals: int = 500, fakes: int = 25
                     rng = seeding.generator(seed, "world", source, number)
                     picture = dead_leaves(size, rng)
                     if source != "Real":
-                        picture = resample(picture, source, _STRENGTH)
+                        picture = resample(picture, source)
+                        picture += _SENSOR * rng.standard_normal(picture.shape)
                     with replacing(path) as temporary:
                         Image.fromarray(_eight_bits(picture)).save(temporary)
                 step()

@@ -18,7 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
 from bandprobe.files import write_whole
-from bandprobe.report.arrangement import runs_of, sort_families
+from bandprobe.report.arrangement import POOLED, runs_of, sort_families
 
 WIDTH = 7.0  # inches: a two-column page
 DPI = 200
@@ -50,7 +50,7 @@ _RC: Any = {
 # Hue and dash tell the family, shade and marker the member: either survives colour blindness and grey
 # printing. Blue against orange is the pair that deuteranopes and protanopes tell apart best.
 _FAMILY_HUES = {"gan": "Blues", "diffusion": "Oranges", "autoregressive": "Greens", "other": "Purples"}
-_SPARE_HUES = ("RdPu", "Greys", "YlOrBr")
+_SPARE_HUES = ("RdPu", "YlGnBu", "YlOrBr", "Greys")
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 1.4)), (0, (6, 1.4, 1.2, 1.4)), (0, (1.2, 1.2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 
@@ -189,6 +189,7 @@ def family_runs(names: Iterable[str], family_of: dict[str, str]) -> list[tuple[s
 def _hue(family: str, families: Iterable[str]) -> Any:
     name = _FAMILY_HUES.get(family)
     if name is None:
-        unknown = [other for other in families if other not in _FAMILY_HUES]
-        name = _SPARE_HUES[unknown.index(family) % len(_SPARE_HUES)] if family in unknown else _SPARE_HUES[0]
+        # By name, whatever the order and number in which a figure meets them.
+        unknown = sorted({family, *families} - {*_FAMILY_HUES, POOLED})
+        name = _SPARE_HUES[unknown.index(family) % len(_SPARE_HUES)] if family in unknown else "Greys"
     return mpl.colormaps[name]
