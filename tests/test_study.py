@@ -45,6 +45,17 @@ def run(tmp_path_factory: pytest.TempPathFactory, world: Path, checkpoint: Path)
     return bp.Study.from_toml(write_study(folder, world, checkpoint)).run(folder / "run")
 
 
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For runs whose report is not the subject: figures take most of a small study's time."""
+
+    def page(folder: Path) -> Path:
+        (folder / "report.html").write_text("left out in this test")
+        return folder / "report.html"
+
+    monkeypatch.setattr("bandprobe.report.build", page)
+
+
 def test_a_run_directory_holds_what_is_promised(run: bp.Run) -> None:
     for name in ("run.json", "manifest.parquet", "store", "probes", "scores.parquet", "results.parquet",
                  "results.csv", "spectra.npz", "figures", "report.html"):  # fmt: skip
@@ -104,6 +115,7 @@ def test_a_finished_run_is_recognised_without_loading_an_encoder(
     assert (run.folder / "results.csv").stat().st_mtime_ns == before
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_two_runs_give_the_same_bytes(run: bp.Run, tmp_path: Path, world: Path, checkpoint: Path) -> None:
     path = write_study(tmp_path, world, checkpoint)
     other = bp.Study.from_toml(path).with_options(workers=1).run(tmp_path / "other")
@@ -127,6 +139,7 @@ def test_more_filters_compute_only_what_is_new(
     }
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_run_stopped_by_a_signal_goes_on(
     tmp_path: Path, world: Path, checkpoint: Path, run: bp.Run
 ) -> None:
@@ -166,6 +179,7 @@ def test_broken_images_are_left_out_and_listed(tmp_path: Path, world: Path, chec
     assert again.exit_code == 1
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_other_weights_in_the_same_run_are_refused(run: bp.Run, tmp_path: Path, world: Path) -> None:
     from bandprobe.demo import write_random_encoder
 
@@ -222,6 +236,7 @@ def test_wrong_study_files(
         assert word in str(caught.value)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_an_analysis_that_is_not_there_yet_is_said(tmp_path: Path, world: Path, checkpoint: Path) -> None:
     text = (
         STUDY.replace('["spectral", "tiny-dinov2"]', '["spectral"]')
@@ -236,6 +251,7 @@ def test_an_analysis_that_is_not_there_yet_is_said(tmp_path: Path, world: Path, 
     assert set(done.results["train_filter"]) == {"none"}
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_families_can_be_named(tmp_path: Path, world: Path, checkpoint: Path) -> None:
     text = STUDY.replace('["spectral", "tiny-dinov2"]', '["spectral"]')
     text += '[families]\nstripes = ["ProGAN", "DDPM"]\n[analysis]\ninformation = false\n'
@@ -249,6 +265,7 @@ def test_opening_what_is_no_run(tmp_path: Path) -> None:
         bp.Run.open(tmp_path)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_on_real_photographs(tmp_path: Path, photos: Path, checkpoint: Path) -> None:
     """Both data sets of photographs with the spectral baseline and a transformer; few conditions, to be quick."""
     text = f"""
@@ -276,6 +293,7 @@ information = false
     assert (faces["n_real"] < 60).all()  # tested against the reals of its own data set
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_images_that_are_gone_after_indexing(tmp_path: Path, world: Path) -> None:
     shutil.copytree(world, tmp_path / "world")
     manifest = bp.images.build([tmp_path / "world"])
