@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/bandprobe demo --out $(DEMO_OUT)
 
 test: $(READY)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -22,7 +22,8 @@ from bandprobe._version import __version__
 from bandprobe.encoders import resolve
 from bandprobe.errors import InputError
 from bandprobe.files import output_folder, replacing, write_json
-from bandprobe.filters import expand
+from bandprobe.filters import check, expand
+from bandprobe.images.geometry import Geometry
 from bandprobe.machine import cores
 
 if TYPE_CHECKING:
@@ -153,6 +154,10 @@ class _Runner:
         self.filters = list(dict.fromkeys([*self.test_filters, *self.train_filters]))
         self.references = [resolve(name) for name in settings.encoders.names]
         self.workers = settings.run.workers or cores()
+        if settings.encoders.geometry != "native":  # what cannot work is refused before the images are read
+            size = Geometry.parse(settings.encoders.geometry).size
+            for spec in expand(self.filters):
+                check(spec, size)
 
     def run(self) -> Run:
         settings = self.settings
@@ -164,6 +169,7 @@ class _Runner:
         finished = self._finished(manifest)
         if finished is not None:
             return finished
+        self._unfinish()
         from bandprobe import probes, report
         from bandprobe.analysis import evaluate
         from bandprobe.store import EmbeddingStore
@@ -235,7 +241,6 @@ class _Runner:
     def _embed(self, store: Any, table: pd.DataFrame) -> tuple[list[Encoder], dict[str, int], set[str]]:
         from bandprobe import encoders
         from bandprobe.extract import extract
-        from bandprobe.images import Geometry
 
         run, geometry = self.settings.run, self.settings.encoders.geometry
         loaded = [
@@ -336,6 +341,12 @@ class _Runner:
         write_json(self.folder / "run.json", record)
         progress.say(f"{self.folder} is finished and its inputs are unchanged: nothing to do.")
         return Run(self.folder, record)
+
+    def _unfinish(self) -> None:
+        """From here on the folder's results may be those of other inputs than its record says."""
+        path = self.folder / "run.json"
+        with contextlib.suppress(OSError, ValueError):
+            write_json(path, {**json.loads(path.read_text(encoding="utf-8")), "finished": None})
 
     def _inputs(self, manifest: Manifest) -> str:
         """A hash of everything the run is made from, found without loading an encoder."""

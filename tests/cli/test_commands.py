@@ -255,8 +255,9 @@ def test_a_store_from_other_weights(
 
 
 def test_ctrl_c_says_that_work_is_kept(world: Path) -> None:
-    arguments = ["embed", str(world), "--encoder", "spectral", "--filter", "thesis", "--store", "s"]
-    process = subprocess.Popen([*CLI, *arguments, "--batch-size", "2"], stderr=subprocess.PIPE, text=True)
+    arguments = ["embed", str(world), "--encoder", "spectral", "--store", "s"]
+    much = ["--filter", "thesis,highpass:1..100/1px", "--geometry", "squash:256", "--batch-size", "1"]
+    process = subprocess.Popen([*CLI, *arguments, *much], stderr=subprocess.PIPE, text=True)
     while not Path("s.manifest.parquet").exists() and process.poll() is None:
         time.sleep(0.05)
     time.sleep(3)  # torch loads, then some batches
@@ -266,7 +267,7 @@ def test_ctrl_c_says_that_work_is_kept(world: Path) -> None:
     assert (
         err.strip() == "error: stopped; what was finished is kept, and the same command goes on from there."
     )
-    assert call(*arguments, "--quiet") == 0
+    assert call(*arguments, "--filter", "identity", "--geometry", "squash:256", "--quiet") == 0
 
 
 def test_help_is_quick_to_load() -> None:

@@ -158,3 +158,15 @@ def test_saved_probe_replaces_whole(tmp_path: Path, store: EmbeddingStore) -> No
     path = save(replace(probe, source="elsewhere"), tmp_path)
     assert load(path).source == "elsewhere"
     assert [p.name for p in tmp_path.glob("*.safetensors")] == [path.name]
+
+
+def test_relative_paths_hold_when_the_process_moves(
+    tmp_path: Path, store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Worker processes outlive a call, and stand where they were started."""
+    names = {name: name for name in ("one", "two")}
+    train(store, manifest(), names, ["each"], SPECS * 2, tmp_path / "first", workers=2)
+    monkeypatch.chdir(store.root.parent)
+    relative = EmbeddingStore(store.root.name)
+    assert len(train(relative, manifest(), names, ["each"], SPECS * 2, "second", workers=2)) == 24
+    assert len(load_folder(tmp_path / "second")) == 12

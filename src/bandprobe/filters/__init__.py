@@ -9,17 +9,17 @@ from bandprobe.filters.spec import KINDS, PRESETS, Cutoff, Filter, Step, expand,
 
 if TYPE_CHECKING:
     from bandprobe.filters.bank import FilterBank, ac_energy, clipped_share, quantise
-    from bandprobe.filters.masks import distance, gain
+    from bandprobe.filters.masks import check, distance, gain
 
 __all__ = [
-    "KINDS", "PRESETS", "Cutoff", "Filter", "FilterBank", "Step", "ac_energy", "clipped_share", "distance",
+    "KINDS", "PRESETS", "Cutoff", "Filter", "FilterBank", "Step", "ac_energy", "check", "clipped_share", "distance",
     "expand", "gain", "parse", "quantise",
 ]  # fmt: skip
 
 # What needs torch is imported on first use, so that specs can be read without it.
 _HEAVY = {
     **dict.fromkeys(("FilterBank", "ac_energy", "clipped_share", "quantise"), "bandprobe.filters.bank"),
-    **dict.fromkeys(("distance", "gain"), "bandprobe.filters.masks"),
+    **dict.fromkeys(("check", "distance", "gain"), "bandprobe.filters.masks"),
 }
 
 

@@ -91,3 +91,14 @@ def half_mask(steps: tuple[Step, ...], shape: tuple[int, int]) -> NDArray[np.flo
         )
     mask.setflags(write=False)
     return mask
+
+
+def check(spec: Filter, shape: tuple[int, int]) -> None:
+    """See that a filter passes something on a grid, before any work is done with it.
+
+    Raises:
+        FilterError: it removes everything.
+    """
+    for step in spec.steps:
+        half_mask((step,), shape)
+    half_mask(spec.steps, shape)

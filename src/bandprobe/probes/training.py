@@ -55,13 +55,14 @@ def train(
         InputError: a training set that cannot be fitted.
         StoreError: an embedding is missing.
     """
-    folder = output_folder(out)
+    # Absolute, because worker processes that live on may stand in another folder.
+    folder, root = output_folder(out).resolve(), store.root.resolve()
     sets = training_sets(manifest, train_on)
     tasks = [(encoder, spec) for encoder in sources for spec in train_filters]
     few = len(tasks) < _FEW
     run = Parallel(n_jobs=1 if few else workers, return_as="generator")
     calls = (
-        delayed(_fit_all)(store.root, encoder, sources[encoder], spec, sets, folder, seed)
+        delayed(_fit_all)(root, encoder, sources[encoder], spec, sets, folder, seed)
         for encoder, spec in tasks
     )
     files: list[ProbeFile] = []

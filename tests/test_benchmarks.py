@@ -1,0 +1,74 @@
+"""The benchmarks run, and compare like with like. Speed is not tested: it belongs to the machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from bandprobe.filters import expand
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+KEYS = {"name", "ratio", "target", "ours", "other", "unit", "device"}
+
+
+@pytest.fixture
+def filter_bank(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return pytest.importorskip("filter_bank", reason="the benchmarks are not beside the tests")
+
+
+def check_rows(rows: list[dict[str, object]]) -> None:
+    assert [row["name"] for row in rows][::4] == ["filter bank", "sweep efficiency"]
+    assert [row["target"] for row in rows] == [4.0, 1.0, 1.0, 1.0, 0.95]
+    for row in rows:
+        assert set(row) == KEYS
+        assert min(row["ratio"], row["ours"], row["other"]) > 0
+        assert row["unit"] and row["device"]
+
+
+def test_a_quick_run_prints_a_table_and_writes_one_object_a_row(tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    command = [sys.executable, str(BENCHMARKS / "run.py"), "--quick", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text())
+    check_rows(rows)
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["name", "ratio", "target", "ours", "other", "unit"]
+    for line, row in zip(lines[1:], rows, strict=False):
+        assert line.startswith(str(row["name"]))
+        assert f"{row['ratio']:.2f}" in line
+
+
+def test_the_committed_results_have_the_same_shape() -> None:
+    check_rows(json.loads((BENCHMARKS / "results.json").read_text()))
+
+
+def test_every_way_gives_the_same_filtered_images(filter_bank: ModuleType) -> None:
+    pixels = np.random.default_rng(0).random((3, 3, 30, 30), dtype=np.float32)
+    specs = expand(["identity", "lowpass:2..8/3px", "highpass:4px"])
+    found = {name: list(way()) for name, way in filter_bank.ways(specs, pixels).items()}
+    assert len(found) == 5
+    for images in found.values():
+        assert len(images) == len(specs)
+        for ours, theirs in zip(found["ours"], images, strict=True):
+            assert theirs.dtype == np.float32
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_sides_that_differ_are_not_timed(filter_bank: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = filter_bank.ways
+
+    def wrong(*given: object) -> dict[str, object]:
+        sides = right(*given)
+        return {**sides, "filter bank": lambda: (images + np.float32(1e-4) for images in sides["ours"]())}
+
+    monkeypatch.setattr(filter_bank, "ways", wrong)
+    with pytest.raises(ArithmeticError, match="filter bank: the sides must agree to 1e-05"):
+        filter_bank.rows(images=1, side=16, rounds=1, sweep="lowpass:4px")
