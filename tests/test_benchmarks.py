@@ -29,7 +29,8 @@ def check_rows(rows: list[dict[str, object]]) -> None:
     for row in rows:
         assert set(row) == KEYS
         assert min(row["ratio"], row["ours"], row["other"]) > 0
-        assert row["unit"] and row["device"]
+        assert row["unit"]
+        assert row["device"]
 
 
 def test_a_quick_run_prints_a_table_and_writes_one_object_a_row(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Data(_Section):
     layout: str = "auto"
     splits: tuple[float, float, float] = (0.7, 0.1, 0.2)
     background: str = "white"
-    max_pixels: int = Field(default=64_000_000, gt=0)
+    max_pixels: int = Field(default=64_000_000, gt=0, le=178_956_970)  # Pillow refuses more
     limit: int | None = Field(default=None, gt=0)
     strict: bool = False
 
@@ -192,7 +192,7 @@ def _first(error: ValidationError) -> str:
         known = _known(sections)
         place = f"[{'.'.join(sections)}]" if sections else "a study file"
         return f"unknown key {key!r} in {place}.{did_you_mean(key, known)} Known: {', '.join(known)}."
-    if complaint["type"] == "missing":
+    if complaint["type"] == "missing" and len(complaint["loc"]) == 1:
         return f'[{where}] is missing; it says where the images are, e.g. root = "photos".'
     message = complaint["msg"].removeprefix("Value error, ")
     given = complaint["input"]

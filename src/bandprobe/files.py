@@ -32,6 +32,19 @@ def output_folder(path: str | Path) -> Path:
     return folder
 
 
+def check_output(path: str | Path) -> None:
+    """See that a folder can be made and written, leaving nothing behind.
+
+    Raises:
+        InputError: it cannot.
+    """
+    folder = Path(path)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    output_folder(folder)
+    for place in made:
+        place.rmdir()
+
+
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and else vanishes.

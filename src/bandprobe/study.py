@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from bandprobe import config, progress
 from bandprobe._version import __version__
-from bandprobe.encoders import resolve
+from bandprobe.encoders import distinct, resolve
 from bandprobe.errors import InputError
 from bandprobe.files import output_folder, replacing, write_json
 from bandprobe.filters import check, expand
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bandprobe.config import Config
     from bandprobe.encoders import Encoder
     from bandprobe.images import Manifest
+    from bandprobe.probes import ProbeFile
 
 _LIBRARIES = ("torch", "transformers", "scikit-learn", "numpy", "pillow", "pyarrow")
 
@@ -108,9 +109,9 @@ class Study:
         return cls(config.parse(dict(content), name), name)
 
     def with_options(self, **options: Any) -> Study:
-        """The study with `limit`, `device`, `batch_size`, `workers` or `seed` replaced where not None."""
-        given = {name: value for name, value in options.items() if value is not None}
-        data = {name: given.pop(name) for name in ("limit",) if name in given}
+        """The study with `limit`, `strict`, `device`, `batch_size`, `workers`, `seed` replaced where not None."""
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        data: dict[str, Any] = {name: given.pop(name) for name in ("limit", "strict") if name in given}
         settings = self.config
         return Study(
             settings.model_copy(
@@ -154,7 +155,9 @@ class _Runner:
         self.filters = list(dict.fromkeys([*self.test_filters, *self.train_filters]))
         self.references = [resolve(name) for name in settings.encoders.names]
         self.workers = settings.run.workers or cores()
-        if settings.encoders.geometry != "native":  # what cannot work is refused before the images are read
+        # What cannot work is refused before the images are read.
+        distinct([reference.name for reference in self.references])
+        if settings.encoders.geometry != "native":
             size = Geometry.parse(settings.encoders.geometry).size
             for spec in expand(self.filters):
                 check(spec, size)
@@ -171,25 +174,31 @@ class _Runner:
             return finished
         self._unfinish()
         from bandprobe import probes, report
-        from bandprobe.analysis import evaluate
+        from bandprobe.analysis import evaluate, test_sets
         from bandprobe.store import EmbeddingStore
 
-        table = manifest.table
-        store = EmbeddingStore(self.folder / "store")
+        # Found before hours of embedding: a set that is none, a class without images.
+        probes.training_sets(manifest.table, settings.probes.train_on)
+        test_sets(manifest.table)
+        store = EmbeddingStore(self.folder / "store", self._sources())
         with self._timed("embed"):
-            encoders, passes, lost = self._embed(store, table)
-        table = table[~table["image_id"].isin(list(lost))]
+            encoders, passes, lost = self._embed(store, manifest.table)
+        manifest = manifest.without(lost)
+        table = manifest.table
+        if lost:
+            manifest.save(self.folder / "manifest.parquet")
         with self._timed("train"):
             trained = probes.train(
                 store,
                 table,
-                {encoder.name: name for encoder, name in zip(encoders, settings.encoders.names, strict=True)},
+                self._sources(),
                 settings.probes.train_on,
                 self.train_filters,
                 self.folder / "probes",
                 seed=settings.run.seed,
                 workers=self.workers,
             )
+        self._keep_only(trained)
         with self._timed("evaluate"):
             results = evaluate(
                 store,
@@ -213,6 +222,13 @@ class _Runner:
         record["finished"] = self._inputs(manifest)
         write_json(self.folder / "run.json", record)
         return Run(self.folder, record)
+
+    def _sources(self) -> dict[str, str]:
+        """Encoder names, with what loads each."""
+        return {
+            reference.name: name
+            for reference, name in zip(self.references, self.settings.encoders.names, strict=True)
+        }
 
     def _index(self) -> Manifest:
         from bandprobe.images import build
@@ -238,7 +254,7 @@ class _Runner:
         self.left_out.update(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True))
         return manifest
 
-    def _embed(self, store: Any, table: pd.DataFrame) -> tuple[list[Encoder], dict[str, int], set[str]]:
+    def _embed(self, store: Any, table: pd.DataFrame) -> tuple[list[Encoder], dict[str, int], dict[str, str]]:
         from bandprobe import encoders
         from bandprobe.extract import extract
 
@@ -254,11 +270,21 @@ class _Runner:
             expand(self.filters),
             geometry=None if geometry == "native" else Geometry.parse(geometry),
             background=self.settings.data.background,
+            max_pixels=self.settings.data.max_pixels,
             batch_size=run.batch_size,
             workers=self.workers,
         )
         self.left_out.update(done.left_out)
-        return loaded, {"done": done.passes, "saved": done.saved}, done.lost
+        return loaded, {"done": done.passes, "saved": done.saved}, done.left_out
+
+    def _keep_only(self, trained: list[ProbeFile]) -> None:
+        """Remove the probes of an earlier study in this folder: `evaluate` takes all that lie there."""
+        from bandprobe.probes import file_name
+
+        wanted = {file_name(probe.encoder, probe.trained_on, probe.train_filter) for probe in trained}
+        for path in (self.folder / "probes").glob("*.safetensors"):
+            if path.name not in wanted:
+                path.unlink()
 
     def _spectra(self, table: pd.DataFrame) -> None:
         path = self.folder / "spectra.npz"
@@ -267,7 +293,10 @@ class _Runner:
             return
         from bandprobe.analysis import spectra
 
-        spectra(table, background=self.settings.data.background, workers=self.workers).save(path)
+        data = self.settings.data
+        spectra(table, background=data.background, max_pixels=data.max_pixels, workers=self.workers).save(
+            path
+        )
 
     def _list_left_out(self) -> None:
         path = self.folder / "left-out.csv"

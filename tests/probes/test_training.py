@@ -147,10 +147,14 @@ def test_what_is_no_probe_is_refused(tmp_path: Path) -> None:
         load_folder(tmp_path / "empty")
 
 
-def test_names_are_fit_for_files() -> None:
-    assert file_name("a/b", "family:gan", "lowpass:0.25nyq:order=2") == (
-        "a-b__family-gan__lowpass-0-25nyq-order-2.safetensors"
+def test_names_are_fit_for_files_and_tell_probes_apart() -> None:
+    assert file_name("dinov2-giant", "family:gan", "lowpass:0.25nyq:order=2") == (
+        "dinov2-giant__family-gan__lowpass-0-25nyq-order-2.safetensors"
     )
+    alike = [("a/b", "x", "none"), ("a-b", "x", "none"), ("a.b", "x", "none"), ("a b", "x", "none")]
+    names = {file_name(*parts) for parts in alike}
+    assert len(names) == 4
+    assert all("/" not in name and " " not in name for name in names)
 
 
 def test_saved_probe_replaces_whole(tmp_path: Path, store: EmbeddingStore) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bandprobe import progress
-from bandprobe.errors import ImageError, InputError
+from bandprobe.errors import BandprobeError, ImageError, InputError
 from bandprobe.files import output_folder, replacing
 from bandprobe.filters import Filter, FilterBank
 from bandprobe.filters.masks import gain
@@ -68,7 +69,8 @@ def write_filtered(
     done = Written()
     rows: list[dict[str, object]] = []
     names: set[str] = set()
-    with progress.bar("filter", len(files)) as step:
+    made: list[Path] = []
+    with progress.bar("filter", len(files)) as step, _removed_on_failure(made):
         for path in files:
             try:
                 picture = decode(path, background=colour)
@@ -82,7 +84,7 @@ def write_filtered(
             stem = _unique(path.stem, names)
             for result in FilterBank(filters, shape).measured(images):
                 name = f"{stem}__{result.filter.slug}"
-                _write_image(folder / f"{name}.png", _levels(result.images))
+                made.append(_write_image(folder / f"{name}.png", _levels(result.images)))
                 rows.append(
                     {
                         "file": f"{name}.png",
@@ -95,11 +97,11 @@ def write_filtered(
                     }
                 )
                 if shown:
-                    _write_image(shown / f"{name}__spectrum.png", _log_spectrum(result.images))
+                    made.append(_write_image(shown / f"{name}__spectrum.png", _log_spectrum(result.images)))
                     height_width = f"{shape[0]}x{shape[1]}"
                     mask = shown / f"mask__{result.filter.slug}__{height_width}.png"
                     if not mask.exists():
-                        _write_image(mask, _mask(result.filter, shape))
+                        made.append(_write_image(mask, _mask(result.filter, shape)))
             done.written += len(filters)
             step()
     if not rows:
@@ -157,6 +159,18 @@ def _mask(spec: Filter, shape: tuple[int, int]) -> NDArray[np.uint8]:
     return levels
 
 
-def _write_image(path: Path, levels: NDArray[np.uint8]) -> None:
+def _write_image(path: Path, levels: NDArray[np.uint8]) -> Path:
     with replacing(path) as temporary:
         Image.fromarray(levels).save(temporary)
+    return path
+
+
+@contextlib.contextmanager
+def _removed_on_failure(made: list[Path]) -> Iterator[None]:
+    """Where a later image fails, those written before it would stand without an index."""
+    try:
+        yield
+    except BandprobeError:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise

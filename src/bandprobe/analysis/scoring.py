@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from bandprobe import encoders, progress
-from bandprobe.errors import ImageError, InputError
+from bandprobe.errors import EncoderError, ImageError, InputError
 from bandprobe.filters import parse
 from bandprobe.images import Geometry, decode, parse_colour
 from bandprobe.images.pictures import picture_files
@@ -59,11 +59,14 @@ def score(
     """
     file, files = load(probe_file), picture_files(paths)
     made_with = file.fingerprint
-    model = encoders.load(
-        f"{file.encoder}={encoder}" if encoder else file.source,
-        device=device,
-        precision=made_with["encoder.precision"],
-    )
+    try:
+        model = encoders.load(
+            f"{file.encoder}={encoder}" if encoder else file.source,
+            device=device,
+            precision=made_with["encoder.precision"],
+        )
+    except EncoderError as error:
+        raise EncoderError(f"{error} Say where the probe's encoder is now with --encoder.") from None
     asked = fingerprint(
         model.fingerprint,
         geometry=made_with["geometry"],

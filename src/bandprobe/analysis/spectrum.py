@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bandprobe import progress
 from bandprobe.errors import ImageError, InputError
 from bandprobe.files import replacing
-from bandprobe.images import decode, parse_colour
+from bandprobe.images import MAX_PIXELS, decode, parse_colour
 from bandprobe.metrics.spectra import Spectrum, ring_frequencies, to_grey
 
 SAMPLES = 1000
@@ -64,6 +64,7 @@ def spectra(
     size: int | None = None,
     samples: int = SAMPLES,
     background: str = "white",
+    max_pixels: int = MAX_PIXELS,
     workers: int = 2,
 ) -> SourceSpectra:
     """Spectra of grey centre crops of every source.
@@ -74,6 +75,7 @@ def spectra(
         samples: at most so many images of each source. Within a data set every source gives the same
             number, those first by image id, which is a random order.
         background: what transparent pixels lie on.
+        max_pixels: an image's largest width times height.
         workers: decoding threads.
 
     Returns:
@@ -101,7 +103,7 @@ def spectra(
 
     def load(path: str) -> NDArray[np.float32] | None:
         try:
-            return to_grey(decode(path, background=colour), size)
+            return to_grey(decode(path, background=colour, max_pixels=max_pixels), size)
         except ImageError:
             return None  # the run lists it where it embeds
 

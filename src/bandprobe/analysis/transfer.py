@@ -147,8 +147,8 @@ def evaluate(
                     tables.append(facts.assign(metric=metric, reason=reason, **found[metric]._asdict()))
                 step(len(mine))
     table = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
-    numbers = ["cutoff_px", "cutoff_nyq", "value", "low", "high", "ac_removed"]
-    table[numbers] = table[numbers].astype("float64").round(_DECIMALS)
+    for name in ("cutoff_px", "cutoff_nyq", "value", "low", "high", "ac_removed"):
+        table[name] = table[name].astype("float64").round(_DECIMALS if name != "ac_removed" else 5) + 0.0
     return table
 
 

@@ -26,12 +26,12 @@ from bandprobe.cli.options import (
 from bandprobe.errors import InputError
 
 
-def pairs(given: list[str] | None, option: str) -> dict[str, str]:
-    """`NAME=VALUE` options as a mapping; a bare folder is named by its last part."""
+def pairs(given: list[str] | None, option: str, *, bare: bool = False) -> dict[str, str]:
+    """`NAME=VALUE` options as a mapping; where `bare`, a folder alone is named by its last part."""
     found = {}
     for text in given or []:
         name, equals, value = text.partition("=")
-        if not equals:
+        if not equals and bare:
             name, value = Path(text).name, text
         if not name or not value:
             raise InputError(f"{option} must be NAME=VALUE; got {text!r}.")
@@ -90,7 +90,7 @@ def index(
             data or [],
             layout=layout,
             real=real or [],
-            fakes=pairs(fake, "--fake"),
+            fakes=pairs(fake, "--fake", bare=True),
             splits=shares,
             families=families,
             background=background,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from bandprobe.store import EmbeddingStore
 
-Manifest = Annotated[
+ManifestFile = Annotated[
     Path | None,
     typer.Option(help="The manifest; by default the one `embed` left beside the store.", metavar="FILE"),
 ]
@@ -73,21 +73,25 @@ def embed(
     """
     from bandprobe import encoders
     from bandprobe.extract import extract
-    from bandprobe.files import output_folder
-    from bandprobe.filters import expand
+    from bandprobe.files import check_output
+    from bandprobe.filters import check, expand
     from bandprobe.images import Geometry as Grid
-    from bandprobe.images import build
+    from bandprobe.images import Manifest, build
     from bandprobe.machine import cores
     from bandprobe.store import EmbeddingStore
 
     specs, names = expand(filter), [name for text in encoder for name in text.split(",")]
     grid = None if geometry == "native" else Grid.parse(geometry)
-    for name in names:
-        encoders.resolve(name)
-    output_folder(store.parent)
-    output_folder(store)
-    threads = workers or cores()
+    references = [encoders.resolve(name) for name in names]
+    encoders.distinct([reference.name for reference in references])
+    if grid is not None:
+        for spec in specs:
+            check(spec, grid.size)
+    check_output(store)
+    held = EmbeddingStore(store, {r.name: name for r, name in zip(references, names, strict=True)})
+    place, threads = beside(store), workers or cores()
     with progress.quiet(quiet):
+        loaded = [encoders.load(name, device=device, precision=precision) for name in names]
         manifest = build(
             data,
             layout=layout,
@@ -96,12 +100,10 @@ def embed(
             workers=threads,
             seed=seed,
             strict=strict,
-            previous=beside(store) if beside(store).exists() else None,
+            previous=place if place.exists() else None,
         )
-        manifest.save(beside(store))
-        loaded = [encoders.load(name, device=device, precision=precision) for name in names]
         done = extract(
-            EmbeddingStore(store),
+            held,
             manifest.table,
             loaded,
             specs,
@@ -110,6 +112,9 @@ def embed(
             batch_size=batch_size,
             workers=threads,
         )
+        kept = manifest.without(done.left_out)
+        # The store may hold other data sets as well: they stay known.
+        (kept.joined(Manifest.load(place)) if place.exists() else kept).save(place)
     left_out = {
         **dict(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True)),
         **done.left_out,
@@ -125,7 +130,7 @@ def embed(
 def train(
     store: Store,
     out: Out,
-    manifest: Manifest = None,
+    manifest: ManifestFile = None,
     encoder: Annotated[
         list[str] | None, typer.Option(help="Which encoders; all of the store by default.", metavar="NAME")
     ] = None,
@@ -172,7 +177,7 @@ def evaluate(
     store: Store,
     probes: Annotated[Path, typer.Option(help="The folder of probes.", metavar="DIR", show_default=False)],
     out: Out,
-    manifest: Manifest = None,
+    manifest: ManifestFile = None,
     filter: Annotated[  # noqa: A002 - the option's name
         list[str] | None,
         typer.Option("--filter", help="Test filters; all of the store by default.", metavar="SPEC"),
@@ -290,8 +295,5 @@ def _sources(store: EmbeddingStore, given: list[str] | None) -> dict[str, str]:
     held = list(dict.fromkeys(name for name, _ in store.conditions()))
     if not held:
         raise InputError(f"no embeddings in {str(store.root)!r}; `bandprobe embed` makes them.")
-    if not given:
-        return {name: name for name in held}
-    return {
-        (text if text in held else resolve(text).name): text for part in given for text in part.split(",")
-    }
+    names = [text for part in given or held for text in part.split(",")] if given else held
+    return {(n if n in held else resolve(n).name): store.source(n) if n in held else n for n in names}

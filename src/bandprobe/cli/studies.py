@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandprobe import progress
-from bandprobe.cli.options import Json, Quiet, listed, show
+from bandprobe.cli.options import Json, Quiet, Strict, listed, show
 
 if TYPE_CHECKING:
     from bandprobe.study import Run
@@ -47,6 +47,7 @@ def study(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images a batch.", metavar="N")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads and processes.", metavar="N")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Decides every random draw.", metavar="N")] = None,
+    strict: Strict = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -58,7 +59,12 @@ def study(
 
     with progress.quiet(quiet):
         chosen = Study.from_toml(file).with_options(
-            limit=limit, device=device, batch_size=batch_size, workers=workers, seed=seed
+            limit=limit,
+            device=device,
+            batch_size=batch_size,
+            workers=workers,
+            seed=seed,
+            strict=strict or None,
         )
         _finish(chosen.run(out), json)
 

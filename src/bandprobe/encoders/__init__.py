@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bandprobe.encoders.catalogue import Entry
-from bandprobe.encoders.registry import Reference, catalogue, display_name, load, resolve
+from bandprobe.encoders.registry import Reference, catalogue, display_name, distinct, load, resolve
 
 if TYPE_CHECKING:
     from bandprobe.encoders.protocol import Encoder
 
-__all__ = ["Encoder", "Entry", "Reference", "catalogue", "display_name", "load", "resolve"]
+__all__ = ["Encoder", "Entry", "Reference", "catalogue", "display_name", "distinct", "load", "resolve"]
 
 
 def __getattr__(name: str) -> Any:

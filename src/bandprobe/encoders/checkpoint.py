@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +89,12 @@ def from_hub(repository: str, name: str, revision: str | None) -> Checkpoint:
     def fetch(filename: str) -> Path | None:
         from huggingface_hub import errors, hf_hub_download
 
+        # Once the network has failed, only the cache is asked; its retries are no news to the user.
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         try:
-            return Path(hf_hub_download(repository, filename, revision=revision))
+            return Path(
+                hf_hub_download(repository, filename, revision=revision, local_files_only=bool(unreachable))
+            )
         except errors.LocalEntryNotFoundError as error:  # also an EntryNotFoundError, so it comes first
             unreachable.append(error)
             return None
@@ -137,7 +142,7 @@ def hub_error(
         return EncoderError(f"{name}: {repository!r} is not a Hugging Face model id (owner/model).")
     return DiskError(
         f"{name}: {repository} could not be fetched from the Hugging Face Hub, and is not in the cache "
-        f"({one_line(error)}). Run once with a network, or give a local folder."
+        f"({one_line(error)}). Run once with a network, or check the path if a local folder was meant."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -123,6 +124,20 @@ def resolve(name: str) -> Reference:
 def display_name(name: str) -> str:
     """How the encoder of that name is called in tables, figures and stores."""
     return resolve(name).name
+
+
+def distinct(names: Sequence[str]) -> None:
+    """See that encoders can be told apart.
+
+    Raises:
+        EncoderError: two of them have the same display name.
+    """
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise EncoderError(
+            f"encoders must have different names; got {', '.join(map(repr, repeated))} more than once. Rename "
+            "one with name=SOURCE."
+        )
 
 
 def catalogue() -> list[Entry]:

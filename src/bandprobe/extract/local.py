@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from bandprobe import progress
-from bandprobe.encoders import Encoder
+from bandprobe.encoders import Encoder, distinct
 from bandprobe.errors import ImageError, InputError
 from bandprobe.extract.plan import Condition, Job, plan
 from bandprobe.filters import Filter, FilterBank
-from bandprobe.images import Geometry, decode, image_id, parse_colour
+from bandprobe.images import MAX_PIXELS, Geometry, decode, image_id, parse_colour
 from bandprobe.store import EmbeddingStore, Fingerprint, Rows, fingerprint
 
 # A part is written when this much is pending, so that a stop loses at most so much work.
@@ -44,6 +44,7 @@ def extract(
     *,
     geometry: Geometry | None,
     background: str = "white",
+    max_pixels: int = MAX_PIXELS,
     batch_size: int = 32,
     workers: int = 2,
 ) -> Extraction:
@@ -56,6 +57,7 @@ def extract(
         filters: the conditions.
         geometry: the grid all encoders share; None for each encoder's native one.
         background: what transparent pixels lie on.
+        max_pixels: an image's largest width times height.
         batch_size: images a batch. Vectors do not depend on it beyond rounding.
         workers: decoding threads.
 
@@ -67,36 +69,45 @@ def extract(
         InputError: two encoders share a name, or one has no native geometry.
         DiskError: the store cannot be written.
     """
-    if len({encoder.name for encoder in encoders}) < len(encoders):
-        names = sorted(encoder.name for encoder in encoders)
-        raise InputError(f"encoders must have different names; got {names}. Rename one with name=SOURCE.")
+    distinct([encoder.name for encoder in encoders])
     unique = images.drop_duplicates("image_id")
     paths = dict(zip(unique["image_id"], unique["path"], strict=True))
     report = Extraction()
     grids: dict[Geometry, list[Encoder]] = {}
     for encoder in encoders:
         grids.setdefault(grid_of(encoder, geometry), []).append(encoder)
+    # What cannot work is refused before any work is done and any file is made.
+    work = []
+    for grid, members in grids.items():
+        FilterBank(filters, grid.size)
+        for encoder in members:
+            encoder.check_grid(*grid.size)
+        wanted: dict[Condition, Fingerprint] = {
+            (encoder.name, spec): fingerprint(
+                encoder.fingerprint, geometry=str(grid), background=background, filter=str(spec)
+            )
+            for spec in filters
+            for encoder in members
+        }
+        work.append((grid, members, wanted, plan(store, list(paths), wanted)))
+    colour = parse_colour(background)
     with store:
-        for grid, members in grids.items():
-            # What cannot work is refused before any work.
-            FilterBank(filters, grid.size)
-            for encoder in members:
-                encoder.check_grid(*grid.size)
-            wanted: dict[Condition, Fingerprint] = {
-                (encoder.name, spec): fingerprint(
-                    encoder.fingerprint, geometry=str(grid), background=background, filter=str(spec)
-                )
-                for spec in filters
-                for encoder in members
-            }
-            todo = plan(store, list(paths), wanted)
+        for grid, members, wanted, todo in work:
             report.saved += todo.saved
             with progress.bar("embed", todo.passes, "passes") as step, _Pending(store, wanted) as pending:
+
+                def load(image: str, grid: Geometry = grid) -> NDArray[np.uint8]:
+                    picture = decode(paths[image], background=colour, max_pixels=max_pixels)
+                    if image_id(picture) != image:
+                        raise ImageError("the picture has changed since it was indexed")
+                    return grid.apply(picture)
+
+                def lose(image: str, reason: str) -> None:
+                    report.lost.add(image)
+                    report.left_out[paths[image]] = reason
+
                 for job in todo.jobs:
-                    batches = _decoded(job.image_ids, paths, grid, background, batch_size, workers, report)
-                    for ids, pixels in batches:
-                        if not ids:
-                            continue
+                    for ids, pixels in _decoded(job.image_ids, load, lose, batch_size, workers):
                         for condition, rows in _embedded(job, ids, pixels, members):
                             pending.add(condition, rows)
                             report.passes += len(ids)
@@ -119,44 +130,38 @@ def grid_of(encoder: Encoder, geometry: Geometry | None) -> Geometry:
 
 def _decoded(
     image_ids: Sequence[str],
-    paths: Mapping[str, str],
-    grid: Geometry,
-    background: str,
+    load: Callable[[str], NDArray[np.uint8]],
+    lose: Callable[[str, str], None],
     batch_size: int,
     workers: int,
-    report: Extraction,
 ) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
-    """Batches of pictures on the grid, uint8 (n, h, w, 3), read ahead by two batches."""
+    """Batches of pictures on the grid, uint8 (n, h, w, 3) with n at least 1, read ahead by two batches.
 
-    colour = parse_colour(background)
+    An image that `load` cannot give is handed to `lose` with the reason.
+    """
+    Batch = list[tuple[str, "Future[NDArray[np.uint8]]"]]
 
-    def load(wanted: str) -> NDArray[np.uint8]:
-        picture = decode(paths[wanted], background=colour)
-        if image_id(picture) != wanted:
-            raise ImageError("the picture has changed since it was indexed")
-        return grid.apply(picture)
-
-    def gather(batch: list[tuple[str, Future[NDArray[np.uint8]]]]) -> tuple[list[str], NDArray[np.uint8]]:
+    def gather(batch: Batch) -> Iterator[tuple[list[str], NDArray[np.uint8]]]:
         ids, pictures = [], []
-        for wanted, future in batch:
+        for image, future in batch:
             try:
                 pictures.append(future.result())
-                ids.append(wanted)
+                ids.append(image)
             except ImageError as error:
-                report.left_out[paths[wanted]] = str(error)
-                report.lost.add(wanted)
-        return ids, np.stack(pictures) if pictures else np.empty((0, *grid.size, 3), np.uint8)
+                lose(image, str(error))
+        if ids:
+            yield ids, np.stack(pictures)
 
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        ahead: deque[list[tuple[str, Future[NDArray[np.uint8]]]]] = deque()
+        ahead: deque[Batch] = deque()
         try:
             for start in range(0, len(image_ids), batch_size):
                 batch = image_ids[start : start + batch_size]
-                ahead.append([(wanted, pool.submit(load, wanted)) for wanted in batch])
+                ahead.append([(image, pool.submit(load, image)) for image in batch])
                 if len(ahead) > 2:
-                    yield gather(ahead.popleft())
+                    yield from gather(ahead.popleft())
             while ahead:
-                yield gather(ahead.popleft())
+                yield from gather(ahead.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 

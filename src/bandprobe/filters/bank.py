@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -81,12 +81,12 @@ class FilterBank:
         Args:
             images: float, shape (n, c, h, w) with the bank's h and w.
         """
-        before = ac_energy(images)
+        before = _in_parts(ac_energy, images)
         for spec, filtered, unclipped in self._run(images):
-            after = ac_energy(filtered)
+            after = _in_parts(ac_energy, filtered)
             # A blank picture has no energy to lose.
             removed = torch.where(before > 0, 1 - after / before.clamp_min(1e-30), torch.zeros_like(before))
-            yield Filtered(spec, filtered, clipped_share(unclipped), removed)
+            yield Filtered(spec, filtered, _in_parts(clipped_share, unclipped), removed)
 
     def _run(self, images: torch.Tensor) -> Iterator[tuple[Filter, torch.Tensor, torch.Tensor]]:
         """Each filter, its images, and the same before their last quantisation."""
@@ -122,6 +122,12 @@ def _parts(images: torch.Tensor) -> list[slice]:
         return [slice(None)]
     step = max(1, _PART_BYTES // (images[0].numel() * images.element_size()))
     return [slice(start, start + step) for start in range(0, len(images), step)]
+
+
+def _in_parts(measure: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    """What `measure` says of each image."""
+    parts = [measure(images[part]) for part in _parts(images)]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _plan(spec: Filter) -> list[tuple[tuple[Step, ...], bool]]:

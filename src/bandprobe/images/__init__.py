@@ -1,6 +1,7 @@
 """From data on disk to a manifest of images, and from a file to pixels on a grid."""
 
 from bandprobe.images.decode import (
+    MAX_PIXELS,
     Decoded,
     decode,
     decode_bytes,
@@ -19,6 +20,7 @@ from bandprobe.images.splits import DEFAULT_FRACTIONS, SPLITS, carved_for_valida
 __all__ = [
     "DEFAULT_FRACTIONS",
     "LAYOUTS",
+    "MAX_PIXELS",
     "REAL",
     "SPLITS",
     "Decoded",

@@ -154,7 +154,7 @@ def _generator_of_classes(folder: str, names: Sequence[str], split: str) -> str 
     """The generator when `names`, folders with `0_real` and `1_fake`, are its classes; else None."""
     if is_known(folder) and not any(map(is_known, names)):
         return folder
-    if split in {"train", "val"} and {normalised(name) for name in names} <= _PROGAN_CLASSES:
+    if {normalised(name) for name in names} <= _PROGAN_CLASSES:
         return "progan"
     return None
 

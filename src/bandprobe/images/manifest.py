@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -68,6 +68,32 @@ class Manifest:
     def report(self) -> str:
         """The mapping found, the counts, the notes and the images left out, in plain text."""
         return listing.report(self.table, self.left_out, self.mapping, self.notes)
+
+    def without(self, lost: Mapping[str, str]) -> Manifest:
+        """The manifest less the pictures of some paths, which join those left out.
+
+        Args:
+            lost: path to reason. Other rows of the same picture go with it.
+        """
+        if not lost:
+            return self
+        gone = self.table["image_id"].isin(self.table.loc[self.table["path"].isin(list(lost)), "image_id"])
+        rows = pd.DataFrame({"path": list(lost), "reason": list(lost.values())}, dtype=str)
+        return replace(
+            self,
+            table=self.table[~gone].reset_index(drop=True),
+            left_out=pd.concat([self.left_out, rows], ignore_index=True),
+        )
+
+    def joined(self, earlier: Manifest) -> Manifest:
+        """The manifest with the data sets of an earlier one that it does not hold itself."""
+        table = earlier.table[~earlier.table["dataset"].isin(self.table["dataset"])]
+        mapping = earlier.mapping[earlier.mapping["dataset"].isin(table["dataset"])]
+        return replace(
+            self,
+            table=pd.concat([table, self.table], ignore_index=True),
+            mapping=pd.concat([mapping, self.mapping], ignore_index=True),
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the table as Parquet, with mapping and notes in its metadata, whole or not at all.

@@ -89,8 +89,7 @@ def intervals(
             low, high = delong(labels, cells.scores, level)[2:]
         else:
             low, high = np.quantile(spread[name], [tail, 1 - tail], axis=1)
-            if name == "ece":
-                low, high = np.minimum(low, value[name]), np.maximum(high, value[name])
+            low, high = np.minimum(low, value[name]), np.maximum(high, value[name])
             m = flagged if name == "precision" else np.full(len(flagged), min(n_real, n_fake))
             low = np.where((value[name] == 1) & (low == 1), wilson(m, m, level)[0], low)
             high = np.where((value[name] == 0) & (high == 0), wilson(0 * m, m, level)[1], high)

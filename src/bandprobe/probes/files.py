@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -37,9 +38,16 @@ class ProbeFile:
 
 
 def file_name(encoder: str, trained_on: str, train_filter: str) -> str:
-    """A probe's file name, unique in a run."""
+    """A probe's file name, unique in a run.
+
+    A name with signs that a file name should not have is told from its look-alikes by a hash.
+    """
     parts = (encoder, trained_on, train_filter)
-    return "__".join(re.sub(r"[^\w+@-]+", "-", part) for part in parts) + ".safetensors"
+    plain = [re.sub(r"[^\w.+@-]+", "-", part) for part in parts]
+    stem = "__".join((plain[0], plain[1], plain[2].replace(".", "-")))
+    if (plain[0], plain[1]) != (encoder, trained_on.replace("family:", "family-", 1)):
+        stem += f"__{hashlib.sha256(repr(parts).encode()).hexdigest()[:8]}"
+    return f"{stem}.safetensors"
 
 
 def save(file: ProbeFile, folder: Path) -> Path:

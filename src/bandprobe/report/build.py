@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -141,6 +141,14 @@ def spectra_figures(folder: Path, family_of: Mapping[str, str]) -> list[Path]:
     if spectra is None:
         raise InputError(f"{folder / 'spectra.npz'} is missing or empty; `bandprobe spectrum` makes it.")
     return _draw([figure for group in spectra_groups(spectra, family_of) for figure in group.figures], folder)
+
+
+def _remove_stale(folder: Path, stems: Collection[str]) -> None:
+    """Remove figures of an earlier report that this one does not have."""
+    for kind in ("heatmap", "curves", "spectrum"):
+        for path in folder.glob(f"{kind}-*"):
+            if path.suffix in (".png", ".pdf") and path.stem not in stems:
+                path.unlink()
 
 
 def _draw(planned: Sequence[PlannedFigure], folder: Path) -> list[Path]:

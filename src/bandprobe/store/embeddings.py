@@ -30,6 +30,7 @@ from bandprobe.files import output_folder
 from bandprobe.store.fingerprint import Fingerprint, difference
 
 _KEY = b"bandprobe"
+_SOURCE = b"bandprobe.source"
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,12 @@ class EmbeddingStore:
 
     Args:
         root: the store's folder; made on the first write.
+        sources: encoder names, with what loads each; kept in the parts for whoever reads them later.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, sources: Mapping[str, str] | None = None) -> None:
         self.root = Path(root)
+        self._sources = dict(sources or {})
         # Beside the store, not in it: whatever is half-written is never seen by a reader.
         self._partial = self.root.with_name(f"{self.root.name}.partial")
 
@@ -79,6 +82,12 @@ class EmbeddingStore:
                 )
             found = mine
         return found
+
+    def source(self, encoder: str) -> str:
+        """What loaded the encoder when its embeddings were made; its name where that is not known."""
+        for part in self.root.glob(f"encoder={quote(encoder, safe='')}/filter=*/part-*.parquet"):
+            return str((pq.read_schema(part).metadata or {}).get(_SOURCE, encoder.encode()), "utf-8")
+        return encoder
 
     def present(self, encoder: str, wanted: Fingerprint) -> set[str]:
         """The images that the store holds under a condition.
@@ -133,7 +142,7 @@ class EmbeddingStore:
                 "clipped_share": pa.array(rows.clipped_share, pa.float32()),
                 "ac_removed": pa.array(rows.ac_removed, pa.float32()),
             }
-        ).replace_schema_metadata({_KEY: json.dumps(made_with)})
+        ).replace_schema_metadata({_KEY: json.dumps(made_with), _SOURCE: self._sources.get(encoder, encoder)})
         name = hashlib.sha256("".join(rows.image_id.tolist()).encode()).hexdigest()[:16]
         target = self.partition(encoder, spec) / f"part-{name}.parquet"
         temporary = self._partial / f"{os.getpid()}-{name}.parquet"
