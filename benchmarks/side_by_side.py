@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from bandprobe.machine import cores
@@ -63,8 +64,8 @@ def check_equal(name: str, ours: NDArray[np.float32], other: NDArray[np.float32]
 
 
 def device() -> str:
-    """The processor by its name, and how many of its threads are used."""
+    """The processor by its name, and how many threads PyTorch uses."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {THREADS} threads"
+    return f"{names[0] if names else platform.machine()}, {torch.get_num_threads()} threads"

@@ -41,7 +41,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[str
     folder = tmp_path / "models--owner--model" / "snapshots" / COMMIT
     asked: list[str] = []
 
-    def download(repository: str, filename: str, *, revision: str | None = None) -> str:
+    def download(repository: str, filename: str, *, revision: str | None = None, **_: Any) -> str:
         assert repository == "owner/model"
         asked.append(filename)
         if not (folder / filename).is_file():

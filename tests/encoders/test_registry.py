@@ -99,7 +99,7 @@ def test_folders_that_are_no_checkpoints(tmp_path: Path) -> None:
 
 
 def test_no_network_exits_as_the_networks_fault() -> None:
-    with pytest.raises(DiskError, match="Run once with a network, or give a local folder") as caught:
+    with pytest.raises(DiskError, match="Run once with a network, or check the path") as caught:
         encoders.load("facebook/no-such-model-in-the-cache")
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)

@@ -178,6 +178,19 @@ def test_a_bank_equals_its_filters_one_by_one() -> None:
     assert seen == specs
 
 
+@pytest.mark.parametrize("size", [24, 64])
+def test_a_large_batch_gives_what_its_images_give_alone(size: int) -> None:
+    """Many images go through the FFT in parts; the last part is smaller."""
+    specs = expand(["none", "identity", "lowpass:5px", "highpass:3px:dc=zero:bits=8+lowpass:9px"])
+    images = torch.rand(200, 3, size, size, generator=torch.Generator().manual_seed(0)) * 1.2 - 0.1
+    bank = FilterBank(specs, (size, size))
+    alone = [[*bank.measured(image)] for image in images.split(1)]
+    for number, together in enumerate(bank.measured(images)):
+        for name in ("images", "clipped_share", "ac_removed"):
+            expected = torch.cat([getattr(one[number], name) for one in alone])
+            torch.testing.assert_close(getattr(together, name), expected, atol=1e-6, rtol=0)
+
+
 def test_arrays_and_tensors_are_mirrored() -> None:
     images = np.random.default_rng(7).random((2, 3, 12, 12))
     spec = parse("lowpass:4px")

@@ -71,7 +71,7 @@ def test_ranges_are_exact_and_include_their_end() -> None:
 
 
 def test_repeats_are_given_once_in_first_order() -> None:
-    specs = ["none", "lowpass:30px", "lowpass:30.0px:order=1,identity", "none"]
+    specs = ["none", "lowpass:30px", "lowpass:30.0px:order=1,identity,", "none"]
     assert [str(f) for f in expand(specs)] == ["none", "lowpass:30px", "identity"]
 
 
@@ -106,13 +106,13 @@ def test_units() -> None:
         ("lowpass:30px:order=2:order=2", ["twice"]),
         ("highpass:3px:dc=off", ["keep or zero", "'off'"]),
         ("highpass:3px:bits=7", ["bits must be 8"]),
-        ("bandpass:3px:width=0px", ["above 0"]),
+        ("bandpass:3px:width=0px", ["the width must be above 0"]),
         ("identity:30px", ["identity takes bits=", "'30px'"]),
         ("none:bits=8", ["none takes no key"]),
         ("lowpass:50..5/5px", ["must rise"]),
         ("lowpass:5..50/0px", ["positive steps"]),
         ("lowpass:1..1000000/1px", ["at most"]),
-        ("", ["unknown filter ''"]),
+        ("", ["no filter is given"]),
     ],
 )
 def test_errors_say_what_came_and_the_way_out(spec: str, words: list[str]) -> None:

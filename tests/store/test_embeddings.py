@@ -177,3 +177,16 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         EmbeddingStore(tmp_path / "file" / "s"),
     ):
         pass
+
+
+def test_encoders_of_different_dimension_are_read_one_by_one(filled: EmbeddingStore) -> None:
+    with filled:
+        filled.write("wide", MADE, rows(["x"], 7))
+    for encoder, width in (("tiny", 4), ("wide", 7)):
+        folder = filled.root / f"encoder={encoder}"
+        assert len(pd.read_parquet(folder)["embedding"].iloc[0]) == width
+        assert pl.read_parquet(folder)["embedding"].dtype.shape == (width,)
+    found = duckdb.sql(
+        f"SELECT DISTINCT encoder, len(embedding) FROM '{filled.root}/**/*.parquet' ORDER BY 1"
+    )
+    assert found.fetchall() == [("a+b", 4), ("tiny", 4), ("wide", 7)]

@@ -54,7 +54,7 @@ def _usage(error: Any) -> int:
         return 2
     context = getattr(error, "ctx", None)
     place = context.command_path if context else "bandprobe"
-    return _fail(f"{error.format_message()} See `{place} --help`.", 2)
+    return _fail(f"{error.format_message().rstrip('.')}. See `{place} --help`.", 2)
 
 
 def _fail(message: str, code: int) -> int:

@@ -39,6 +39,23 @@ def pairs(given: list[str] | None, option: str, *, bare: bool = False) -> dict[s
     return found
 
 
+def earlier(path: Path) -> Path | None:
+    """The manifest that lies where one is to be written, whose unchanged files need not be opened again.
+
+    Raises:
+        InputError: another file lies there.
+    """
+    from bandprobe.images import Manifest
+
+    if not path.exists():
+        return None
+    try:
+        Manifest.load(path)
+    except InputError:
+        raise InputError(f"{str(path)!r} is there and is no manifest; give another --out.") from None
+    return path
+
+
 def index(
     data: Annotated[
         list[str] | None,
@@ -84,6 +101,8 @@ def index(
     families: dict[str, list[str]] = {}
     for generator, name in pairs(family, "--family").items():
         families.setdefault(name, []).append(generator)
+    if out.is_dir():
+        raise InputError(f"--out must be a file to write, e.g. {out / 'manifest.parquet'}; got a folder.")
     output_folder(out.parent)
     with progress.quiet(quiet):
         manifest = build(
@@ -98,7 +117,7 @@ def index(
             workers=workers or cores(),
             seed=seed,
             strict=strict,
-            previous=out if out.exists() else None,
+            previous=earlier(out),
         )
         manifest.save(out)
     left_out = dict(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True))

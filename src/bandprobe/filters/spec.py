@@ -185,7 +185,7 @@ def expand(specs: str | Iterable[str]) -> list[Filter]:
     """
     given = [specs] if isinstance(specs, str) else list(specs)
     found: dict[Filter, None] = {}
-    for text in (part.strip() for parts in given for part in parts.split(",")):
+    for text in (part.strip() for parts in given for part in parts.split(",") if part.strip()):
         for member in PRESETS.get(text, (text,)):
             chains: list[tuple[Step, ...]] = [()]
             for link in member.split("+"):
@@ -249,9 +249,9 @@ def _cutoffs(text: str, spec: str) -> Iterable[Cutoff]:
     )
 
 
-def _positive(cutoff: Cutoff, spec: str) -> Cutoff:
-    if not 0 < cutoff.value < 1e12 or _plain(cutoff.value) == "0":
-        raise FilterError(f"filter {spec!r}: the cut-off must be above 0; got {cutoff}.")
+def _positive(cutoff: Cutoff, spec: str, what: str = "cut-off") -> Cutoff:
+    if not 0 < cutoff.value < 1e12:
+        raise FilterError(f"filter {spec!r}: the {what} must be above 0; got {cutoff}.")
     return cutoff
 
 
@@ -266,7 +266,7 @@ def _value(key: str, value: str, spec: str) -> object:
             raise FilterError(
                 f"filter {spec!r}: width must be a number with a unit, e.g. 20px; got {value!r}."
             )
-        return _positive(Cutoff(float(match[1]), match[2]), spec)
+        return _positive(Cutoff(float(match[1]), match[2]), spec, "width")
     if key == "dc":
         if value not in ("keep", "zero"):
             raise FilterError(f"filter {spec!r}: dc must be keep or zero; got {value!r}.")

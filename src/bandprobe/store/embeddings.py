@@ -185,7 +185,8 @@ class EmbeddingStore:
         """
         tables = [_read(part) for part in self._parts(encoder, filter)]
         if not tables:
-            known = ", ".join(sorted({name for name, _ in self.conditions()})) or "nothing"
+            filters = [spec for name, spec in self.conditions() if name == encoder]
+            known = ", ".join(filters or sorted({name for name, _ in self.conditions()})) or "nothing"
             raise StoreError(
                 f"the store {str(self.root)!r} holds no embeddings of {encoder!r} at {filter!r} (it holds "
                 f"{known}); make them with `bandprobe embed`."
