@@ -12,10 +12,11 @@ from bandprobe._version import __version__
 
 if TYPE_CHECKING:
     from bandprobe import encoders, errors, filters, images, metrics, probes, store
-    from bandprobe.study import Run, Study
+    from bandprobe.run import Run
+    from bandprobe.study import Study
 
 _ROOMS = ("encoders", "errors", "filters", "images", "metrics", "probes", "store")
-_NAMES = {"Study": "bandprobe.study", "Run": "bandprobe.study"}
+_NAMES = {"Study": "bandprobe.study", "Run": "bandprobe.run"}
 
 __all__ = [
     "Run",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bandprobe import progress
 from bandprobe.files import output_folder
-from bandprobe.study import Run, Study
+from bandprobe.run import Run
+from bandprobe.study import Study
 
 _SIDE = 64
 _ENCODERS = ("random-dinov2", "random-clip")

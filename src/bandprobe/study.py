@@ -11,8 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 from bandprobe import config, progress
 from bandprobe._version import __version__
 from bandprobe.encoders import distinct, resolve
-from bandprobe.errors import InputError
 from bandprobe.files import output_folder, replacing, write_json
 from bandprobe.filters import check, expand
 from bandprobe.images.geometry import Geometry
 from bandprobe.machine import cores
+from bandprobe.run import Run, write_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,56 +34,6 @@ if TYPE_CHECKING:
     from bandprobe.probes import ProbeFile
 
 _LIBRARIES = ("torch", "transformers", "scikit-learn", "numpy", "pillow", "pyarrow")
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run: its folder and what lies in it."""
-
-    folder: Path
-    record: dict[str, Any] = field(repr=False)
-
-    @classmethod
-    def open(cls, folder: str | Path) -> Run:
-        """The run that lies in a folder.
-
-        Raises:
-            InputError: the folder holds no run.
-        """
-        path = Path(folder) / "run.json"
-        try:
-            return cls(Path(folder), json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            raise InputError(f"no run in {str(folder)!r}: {path.name} is missing or damaged.") from None
-
-    @cached_property
-    def results(self) -> pd.DataFrame:
-        """The tidy results, as in `results.csv`."""
-        import pandas as pd
-
-        return pd.read_parquet(self.folder / "results.parquet")
-
-    @cached_property
-    def manifest(self) -> pd.DataFrame:
-        """The images, a row each."""
-        import pandas as pd
-
-        return pd.read_parquet(self.folder / "manifest.parquet")
-
-    @property
-    def report(self) -> Path:
-        """The page to open."""
-        return self.folder / "report.html"
-
-    @property
-    def left_out(self) -> dict[str, str]:
-        """Images that could not be used, with the reason."""
-        return dict(self.record["images_left_out"])
-
-    @property
-    def exit_code(self) -> int:
-        """0, or 1 where images were left out."""
-        return 1 if self.left_out else 0
 
 
 @dataclass(frozen=True)
@@ -403,11 +352,3 @@ class _Runner:
         start = time.perf_counter()
         yield
         self.timings[stage] = round(time.perf_counter() - start, 3)
-
-
-def write_results(results: pd.DataFrame, folder: Path) -> None:
-    """Write `results.parquet` and `results.csv`, the same table twice."""
-    with replacing(folder / "results.parquet") as temporary:
-        results.to_parquet(temporary, index=False)
-    with replacing(folder / "results.csv") as temporary:
-        results.to_csv(temporary, index=False, lineterminator="\n")

@@ -197,8 +197,8 @@ def evaluate(
     from bandprobe.files import output_folder
     from bandprobe.filters import expand
     from bandprobe.probes import load_folder
+    from bandprobe.run import write_results
     from bandprobe.store import EmbeddingStore
-    from bandprobe.study import write_results
 
     folder, held, tested = output_folder(out), EmbeddingStore(store), load_folder(probes)
     names = {probe.encoder for probe in tested}

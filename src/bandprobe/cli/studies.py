@@ -12,7 +12,7 @@ from bandprobe import progress
 from bandprobe.cli.options import Json, Quiet, Strict, listed, show
 
 if TYPE_CHECKING:
-    from bandprobe.study import Run
+    from bandprobe.run import Run
 
 
 class Engine(str, Enum):
