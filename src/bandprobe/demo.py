@@ -13,6 +13,7 @@ from bandprobe.study import Study
 _SIDE = 64
 _ENCODERS = ("random-dinov2", "random-clip")
 SIZES = {"reals": 300, "fakes": 150}
+CAVEAT = "Procedural images, and transformers with random weights: this shows the tool, not DINOv2 or CLIP."
 FILTERS = ["none", "identity", "lowpass:2px", "lowpass:4..44/4px"]  # up to the corner
 
 
@@ -51,6 +52,7 @@ def run(out: str | Path) -> Run:
             "run": {"batch_size": 64},
         },
         "demo",
+        (CAVEAT,),
     ).run(folder)
 
 

@@ -42,6 +42,7 @@ class Study:
 
     config: Config
     name: str = "study"
+    caveats: tuple[str, ...] = ()  # what the report must warn of and cannot see
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Study:
@@ -53,9 +54,11 @@ class Study:
         return cls(config.read(path), Path(path).stem)
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any], name: str = "study") -> Study:
-        """The study a mapping describes, with the keys of a study file."""
-        return cls(config.parse(dict(content), name), name)
+    def from_dict(
+        cls, content: Mapping[str, Any], name: str = "study", caveats: tuple[str, ...] = ()
+    ) -> Study:
+        """The study a mapping describes, with the keys of a study file, and warnings for its report."""
+        return cls(config.parse(dict(content), name), name, caveats)
 
     def with_options(self, **options: Any) -> Study:
         """The study with `limit`, `strict`, `device`, `batch_size`, `workers`, `seed` replaced where not None."""
@@ -70,6 +73,7 @@ class Study:
                 }
             ),
             self.name,
+            self.caveats,
         )
 
     def run(self, out: str | Path | None = None) -> Run:
@@ -85,17 +89,17 @@ class Study:
         Raises:
             BandprobeError: wrong use, unusable input, or a disk that failed; what was finished is kept.
         """
-        return _Runner(self.config, output_folder(out or Path("runs") / self.name)).run()
+        return _Runner(self.config, output_folder(out or Path("runs") / self.name), self.caveats).run()
 
 
 class _Runner:
     """One run in progress."""
 
-    def __init__(self, settings: Config, folder: Path) -> None:
+    def __init__(self, settings: Config, folder: Path, caveats: tuple[str, ...] = ()) -> None:
         self.settings = settings
         self.folder = folder
         self.timings: dict[str, float] = {}
-        self.warnings: list[str] = []
+        self.warnings = list(caveats)
         self.left_out: dict[str, str] = {}
         self.test_filters = [str(spec) for spec in expand(settings.filters.test)]
         self.everywhere = [str(spec) for spec in expand(settings.filters.train)]
