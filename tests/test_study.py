@@ -309,3 +309,65 @@ def test_images_that_are_gone_after_indexing(tmp_path: Path, world: Path) -> Non
     )
     done = study.run(tmp_path / "run")
     assert len(done.manifest) == 160
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_generator_for_testing_alone_is_tested_and_said_to_have_no_probe(
+    tmp_path: Path, world: Path
+) -> None:
+    for split, sources in {
+        "train": ["Real", "ProGAN"],
+        "val": ["Real", "ProGAN"],
+        "test": ["Real", "ProGAN", "DDPM"],
+    }.items():
+        for source in sources:
+            (tmp_path / "data" / split / source).mkdir(parents=True)
+            files = sorted((world / source).iterdir())
+            part = {"train": files[:25], "val": files[25:30], "test": files[30:45]}[split]
+            for file in part:
+                shutil.copy(file, tmp_path / "data" / split / source)
+    study = bp.Study.from_dict(
+        {
+            "data": {"root": str(tmp_path / "data")},
+            "encoders": {"names": ["spectral"], "geometry": "squash:32"},
+            "filters": {"test": ["none"]},
+        }
+    )
+    done = study.run(tmp_path / "run")
+    assert set(done.results["trained_on"]) == {"ProGAN", "family:gan", "all"}
+    assert set(done.results["tested_on"]) == {"ProGAN", "DDPM"}
+    assert any("no train image of DDPM" in warning for warning in done.record["warnings"])
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_the_pixel_limit_holds_in_every_stage_and_stale_probes_go(tmp_path: Path, world: Path) -> None:
+    shutil.copytree(world, tmp_path / "world")
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "world/Real/large.png")
+    content = {
+        "data": {"root": str(tmp_path / "world"), "max_pixels": 1100},
+        "encoders": {"names": ["spectral"], "geometry": "squash:32"},
+        "filters": {"test": ["none", "identity"]},
+    }
+    done = bp.Study.from_dict(content).run(tmp_path / "run")
+    assert "too many pixels" in done.left_out[(tmp_path / "world/Real/large.png").as_posix()]
+    assert len(list((tmp_path / "run/probes").iterdir())) == 2 * 5
+    content["data"]["max_pixels"] = 2000
+    content["filters"]["test"] = ["none"]
+    more = bp.Study.from_dict(content).run(tmp_path / "run")
+    assert (more.left_out, len(more.manifest)) == ({}, 161)
+    assert len(list((tmp_path / "run/probes").iterdir())) == 5
+
+
+def test_wrong_names_are_found_before_any_embedding(tmp_path: Path, world: Path) -> None:
+    content = {
+        "data": {"root": str(world)},
+        "encoders": {"names": ["spectral"], "geometry": "squash:32"},
+        "probes": {"train_on": ["eech"]},
+    }
+    with pytest.raises(InputError, match=r"no set 'eech'.*'each'"):
+        bp.Study.from_dict(content).run(tmp_path / "run")
+    assert not (tmp_path / "run/store").exists()
+    content = {**content, "probes": {}, "encoders": {"names": ["spectral", "spectral"]}}
+    with pytest.raises(bp.errors.EncoderError, match="'spectral' more than once"):
+        bp.Study.from_dict(content).run(tmp_path / "run2")
+    assert not (tmp_path / "run2/manifest.parquet").exists()

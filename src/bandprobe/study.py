@@ -165,7 +165,7 @@ class _Runner:
             write_results(results, self.folder)
         with self._timed("spectrum"):
             self._spectra(table)
-        self._judge(results)
+        self._judge(results, table)
         self._list_left_out()
         record = self._record(manifest, encoders, passes)
         write_json(self.folder / "run.json", record)
@@ -259,8 +259,14 @@ class _Runner:
         with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("path", "reason"), *self.left_out.items()])
 
-    def _judge(self, results: pd.DataFrame) -> None:
+    def _judge(self, results: pd.DataFrame, table: pd.DataFrame) -> None:
         """Say what the report cannot see for itself."""
+        fakes = table[table["label"] == 1]
+        for split, consequence in (("train", "no probe of its own"), ("test", "no row in the grid")):
+            there = fakes.loc[fakes["split"] == split, "generator"]
+            absent = sorted(set(fakes["generator"]) - set(there))
+            if absent:
+                self._warn(f"no {split} image of {', '.join(absent)}: {consequence}.")
         tests = results.drop_duplicates(["dataset", "tested_on"])
         unknown = tests[tests["family_to"] == "other"]
         if len(unknown):

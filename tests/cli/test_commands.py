@@ -300,3 +300,37 @@ def test_demo_runs_offline_and_again_at_once(
     assert first["encoder_passes"] == {"done": 180 * 4 * 3, "saved": 0}
     assert call("demo", "--out", "d", "--quiet", "--json") == 0
     assert json.loads(capsys.readouterr().out)["encoder_passes"]["done"] == 0
+
+
+def test_a_store_keeps_its_manifest_through_refusals_and_second_data_sets(
+    world: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(world, "other")
+    for number, path in enumerate(sorted(Path("other").rglob("*.png"))):  # other pictures, the same folders
+        picture = np.asarray(Image.open(path)).copy()
+        picture[0, 0] = number % 256, number // 256, 7
+        Image.fromarray(picture).save(path)
+    shutil.copytree(checkpoint, "model")
+    options = ("--store", "s", "--geometry", "squash:32", "--quiet")
+    assert call("embed", world, "--encoder", "model", *options) == 0
+    before = Path("s.manifest.parquet").read_bytes()
+    assert call("embed", "other", "--encoder", "model", "--precision", "bf16", *options) == 2
+    assert Path("s.manifest.parquet").read_bytes() == before
+    assert call("embed", "other", "--encoder", "model", *options) == 0
+    assert set(pd.read_parquet("s.manifest.parquet")["dataset"]) == {"world", "other"}
+    assert call("train", "--store", "s", "--out", "p", "--train-on", "all", "--quiet") == 0
+    # The probe knows what loads its encoder, a folder here.
+    probe = Path("p/model__all__none.safetensors")
+    capsys.readouterr()
+    assert call("score", world / "Real" / "000.png", "--probe", probe, "--quiet") == 0
+    shutil.move("model", "moved")
+    capsys.readouterr()
+    assert "--encoder" in fails(capsys, "score", world / "Real" / "000.png", "--probe", probe, "--quiet")
+    assert call("score", world / "Real" / "000.png", "--probe", probe, "--encoder", "moved", "--quiet") == 0
+
+
+def test_a_filter_that_fails_on_a_later_image_leaves_nothing(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save("a.png")
+    Image.new("RGB", (16, 16), "red").save("b.png")
+    assert call("filter", "a.png", "b.png", "--filter", "ideal-highpass:25px", "--out", "o", "--show") == 2
+    assert [path for path in Path("o").rglob("*") if path.is_file()] == []
