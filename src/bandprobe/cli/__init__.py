@@ -26,10 +26,11 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; errors are one line on standard error."""
     from bandprobe.cli.app import app
+    from bandprobe.cli.arguments import spread
 
     code: Any = 0
     try:
-        code = app(arguments, prog_name="bandprobe", standalone_mode=False)
+        code = app(spread(arguments), prog_name="bandprobe", standalone_mode=False)
         if code == _STOPPED:  # Typer's word for Ctrl-C
             raise KeyboardInterrupt
     except BandprobeError as error:

@@ -16,15 +16,11 @@ Data = Annotated[
 ]
 FilterSpecs = Annotated[
     list[str],
-    typer.Option(
-        "--filter", help="A filter spec, range or preset; repeat it, or separate by commas.", metavar="SPEC"
-    ),
+    typer.Option("--filter", help="A filter spec, range or preset, or several.", metavar="SPEC"),
 ]
 EncoderNames = Annotated[
     list[str],
-    typer.Option(
-        "--encoder", help="A short name, Hugging Face id or folder; repeat it for several.", metavar="NAME"
-    ),
+    typer.Option("--encoder", help="A short name, Hugging Face id or folder, or several.", metavar="NAME"),
 ]
 Layout = Annotated[
     str, typer.Option(help="auto, ricker, forensynths, genimage, folders, table or roots.", metavar="LAYOUT")
