@@ -12,8 +12,8 @@ import bandprobe
 
 ROOT = Path(bandprobe.__file__).parent
 ORDER = [
-    "_version", "errors", "machine", "seeding", "progress", "files", "images", "datasets", "filters", "encoders",
-    "store", "extract", "probes", "metrics", "analysis", "report", "config", "run", "study", "demo", "cli",
+    "_version", "errors", "columns", "machine", "seeding", "progress", "files", "images", "datasets", "filters",
+    "encoders", "store", "extract", "probes", "metrics", "analysis", "report", "config", "run", "study", "demo", "cli",
 ]  # fmt: skip
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

@@ -10,13 +10,14 @@ from PIL import Image
 from scipy import fft, ndimage
 
 from bandprobe.errors import InputError, ShapeError
-from bandprobe.metrics import spectra
-from bandprobe.metrics.spectra import (
+from bandprobe.metrics import (
     Spectrum,
     median3,
+    radial,
     radial_power,
     residual,
     ring_frequencies,
+    spectra,
     spectral_slope,
     to_grey,
 )
@@ -113,7 +114,8 @@ def test_rings_of_ricker_at_256_pixels() -> None:
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     images = eight_bit(2, 11, 16)
     whole, rings = Spectrum(16).add(images), radial_power(images)
-    monkeypatch.setattr(spectra, "_BLOCK", 3 * 256)
+    for module in (radial, spectra):
+        monkeypatch.setattr(module, "BLOCK", 3 * 256)
     parts = Spectrum(16).add(images[:5]).merge(Spectrum(16).add(images[5:9])).add(images[9:])
     assert parts.count == whole.count == 11
     for name in ("coherent", "magnitude", "power", "deviation", "dct", "floor", "density_deviation", "slope"):

@@ -15,7 +15,7 @@ from bandprobe import progress
 from bandprobe.errors import ImageError, InputError
 from bandprobe.files import replacing
 from bandprobe.images import MAX_PIXELS, decode, parse_colour
-from bandprobe.metrics.spectra import Spectrum, ring_frequencies, to_grey
+from bandprobe.metrics import Spectrum, ring_frequencies, to_grey
 
 SAMPLES = 1000
 _LARGEST = 256  # of a crop whose size is not given

@@ -23,6 +23,7 @@ from bandprobe.cli.options import (
     listed,
     show,
 )
+from bandprobe.columns import aligned
 from bandprobe.errors import InputError
 
 
@@ -235,7 +236,9 @@ def encoders(json: Json = False) -> None:
         | {"access": "on request" if entry["gated"] else ""}
         for entry in entries
     ]
-    typer.echo(_aligned(shown))
+    typer.echo(
+        "\n".join(aligned(list(shown[0]), [["" if v is None else v for v in row.values()] for row in shown]))
+    )
     typer.echo(
         "\nAlso: a Hugging Face id (owner/model), a folder written by save_pretrained, openclip:MODEL/TAG, "
         "timm:NAME.\nname=ENCODER renames one."
@@ -257,16 +260,12 @@ def filters(json: Json = False) -> None:
             }
         )
         return
-    rows: list[dict[str, object]] = [
-        {
-            "filter": kind.name + (":CUTOFF" if kind.cutoff else ""),
-            "keys": " ".join(f"{key}=" for key in kind.keys),
-            "gain": kind.gain,
-        }
+    rows = [
+        (kind.name + (":CUTOFF" if kind.cutoff else ""), " ".join(f"{key}=" for key in kind.keys), kind.gain)
         for kind in KINDS.values()
     ]
     typer.echo("KIND[:CUTOFF][:key=value...]\n")
-    typer.echo(_aligned(rows))
+    typer.echo("\n".join(aligned(("filter", "keys", "gain"), rows)))
     typer.echo(
         "\nCUTOFF  30px (cycles per shorter side), 0.25nyq (of Nyquist) or 0.1cpp (cycles per pixel)"
         "\nrange   lowpass:5..185/5px stands for 37 filters"
@@ -275,13 +274,4 @@ def filters(json: Json = False) -> None:
         "\ndc=     keep: the mean stays (default); zero: the textbook mask"
         "\nbits=8  clip and round to 8-bit levels; encoders get unclipped floats otherwise"
         "\npreset  thesis: identity, lowpass:1px and lowpass:5..185/5px"
-    )
-
-
-def _aligned(rows: list[dict[str, object]]) -> str:
-    """Rows as columns of text, under their keys."""
-    text = [list(rows[0]), *([("" if v is None else str(v)) for v in row.values()] for row in rows)]
-    widths = [max(len(line[i]) for line in text) for i in range(len(text[0]))]
-    return "\n".join(
-        "  ".join(part.ljust(w) for part, w in zip(line, widths, strict=True)).rstrip() for line in text
     )

@@ -16,6 +16,7 @@ from bandprobe.metrics.detection import (
     reals_needed,
     roc_curve,
 )
+from bandprobe.metrics.grey import median3, residual, to_grey
 from bandprobe.metrics.intervals import (
     DeLong,
     PairedDeLong,
@@ -25,17 +26,10 @@ from bandprobe.metrics.intervals import (
     wilson,
 )
 from bandprobe.metrics.permutation import PDDifference, pd_difference
+from bandprobe.metrics.radial import radial_power, ring_frequencies, spectral_slope
 from bandprobe.metrics.replication import replicates
 from bandprobe.metrics.resampling import Resamples, draw_counts
-from bandprobe.metrics.spectra import (
-    Spectrum,
-    median3,
-    radial_power,
-    residual,
-    ring_frequencies,
-    spectral_slope,
-    to_grey,
-)
+from bandprobe.metrics.spectra import Spectrum
 
 __all__ = [
     "METRICS",

@@ -7,7 +7,6 @@ condition's scores. No resample is ever spelled out.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bandprobe.errors import InputError, did_you_mean
+from bandprobe.machine import cores
 from bandprobe.metrics import detection
 from bandprobe.metrics.cells import Cells, Floats, Integers, Mask, PDRule, checked_cells
 from bandprobe.metrics.detection import ECE_BINS, METRICS, PD_RATES
@@ -114,8 +114,7 @@ def _taken(resamples: Resamples, begin: int, width: int) -> tuple[Counts, Counts
 
 def _threads() -> int:
     """Processors this process may use, up to eight: each thread holds some 30 MB."""
-    free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(free, 8)
+    return min(cores(), 8)
 
 
 def _design(cells: Cells, metrics: Sequence[str]) -> Floats:
