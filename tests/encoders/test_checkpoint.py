@@ -64,6 +64,16 @@ def test_only_what_is_needed_is_downloaded(hub: tuple[Path, list[str]], checkpoi
     assert "pytorch_model.bin" not in asked
 
 
+def test_a_twin_downloads_no_weights(hub: tuple[Path, list[str]], checkpoint: Any, images: Any) -> None:
+    folder, asked = hub
+    source, _ = checkpoint("clip")
+    shutil.copytree(source, folder)
+    twin = encoders.load("random:owner/model", device="cpu")
+    assert (twin.name, twin.fingerprint["revision"]) == ("random:owner/model", COMMIT)
+    assert not [name for name in asked if name.endswith((".safetensors", ".bin"))]
+    assert (twin.encode(images) == encoders.load(f"random:{source}", device="cpu").encode(images)).all()
+
+
 def test_a_repository_without_usable_files(hub: tuple[Path, list[str]]) -> None:
     with pytest.raises(EncoderError, match=r"owner/model on the Hugging Face Hub has no config\.json"):
         encoders.load("owner/model")

@@ -11,6 +11,7 @@ import torch
 
 from bandprobe import encoders
 from bandprobe.errors import DiskError, EncoderError
+from bandprobe.protocol import Protocol
 
 
 def test_names_and_the_catalogue_need_no_torch() -> None:
@@ -73,10 +74,6 @@ def test_folders_files_and_aliases_show_no_path(
         ("zzzz", "is unknown. It must be a short name"),
         ("./no/such/folder", "is a folder that is not there"),
         ("a/b/c", "is a folder that is not there"),
-        ("dinov2-giant+openclip-vit-g-14", "joining two encoders with . is not supported yet"),
-        ("timm:resnet50+spectral", "joining two encoders with . is not supported yet"),
-        ("openclip:ViT-B-32/openai+spectral", "joining two encoders with . is not supported yet"),
-        ("dinov2-giant@lowpass:30px", "filter of its own after @ is not supported yet"),
         ("tim:resnet50", "there is no kind 'tim:'. Did you mean 'timm'"),
         ("", "is unknown"),
         ("timm:", "must have the form timm:NAME"),
@@ -137,4 +134,24 @@ def test_the_catalogue() -> None:
         n for n in entries if n.startswith("dinov3")
     }
     assert entries["spectral"].dim == encoders.load("spectral", device="cpu").dim
-    assert len({entry.source for entry in entries.values()}) == len(entries)
+    hub = [entry.source for entry in entries.values() if entry.source != "built in"]
+    assert len(set(hub)) == len(hub) == len(entries) - 6
+
+
+def test_imagenet_statistics_for_every_encoder_with_weights(checkpoint: Any, images: torch.Tensor) -> None:
+    folder, model = checkpoint("clip")
+    switched = Protocol(imagenet_stats=True)
+    encoder = encoders.load(str(folder), device="cpu", protocol=switched)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.inference_mode():
+        pixels = (images - mean[:, None, None]) / std[:, None, None]
+        expected = model.get_image_features(pixel_values=pixels).pooler_output
+    torch.testing.assert_close(encoder.encode(images), expected, rtol=1e-5, atol=1e-5)
+    own = encoders.load(str(folder), device="cpu").fingerprint
+    assert {key for key in own if own[key] != encoder.fingerprint[key]} == {"mean", "std"}
+    assert encoder.fingerprint["mean"] == "0.485 0.456 0.406"
+    both = encoders.load(f"{folder}@lowpass:9px+pixel", device="cpu", protocol=switched).fingerprint
+    assert (both["part1.mean"], both["part2.mean"]) == ("0.485 0.456 0.406", "0.0 0.0 0.0")
+    for name in ("spectral", "pixel"):
+        plain = encoders.load(name, device="cpu")
+        assert encoders.load(name, device="cpu", protocol=switched).fingerprint == plain.fingerprint

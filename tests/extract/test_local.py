@@ -15,8 +15,9 @@ from bandprobe.encoders import Encoder
 from bandprobe.encoders.preprocessing import Preprocessing
 from bandprobe.errors import FilterError, InputError, StoreError
 from bandprobe.extract import Extraction, extract, plan
-from bandprobe.filters import expand
+from bandprobe.filters import References, abs_uint8, expand, gain
 from bandprobe.images import Geometry, decode, image_id
+from bandprobe.protocol import Protocol
 from bandprobe.store import EmbeddingStore
 
 SPECS = expand(["none", "identity", "lowpass:6px", "highpass:4px:dc=zero:bits=8"])
@@ -157,6 +158,97 @@ def test_wrong_use_is_refused_before_any_work(tmp_path: Path, images: pd.DataFra
     assert model.seen == 0
     with pytest.raises(InputError, match="no native geometry"):
         extract(store, images, [Counting()], SPECS, geometry=None)
+
+
+@pytest.fixture
+def sources(images: pd.DataFrame) -> pd.DataFrame:
+    return images.assign(generator=["Real"] * 6 + ["GAN"] * 5, split="train")
+
+
+def drawn(images: pd.DataFrame, image: str, spec: str) -> np.ndarray:
+    """The reference that an image gets, float (1, 3, 32, 32)."""
+    step = expand(spec)[0].steps[0]
+    found = References(images, geometry=GRID)(step, [image])
+    return found.numpy()
+
+
+def test_every_kind_is_a_condition_whatever_the_batch(tmp_path: Path, sources: pd.DataFrame) -> None:
+    Image.fromarray(np.random.default_rng(9).integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(
+        tmp_path / "r.png"
+    )
+    specs = expand(["fda:0.1:reference=Real", "fda:0.05..0.1/0.05:reference=r.png", "inject:6px:reference=GAN",
+                    "random-lowpass:3..9px", "noise:5", "jpeg:75+lowpass:6px", "webp:80", "blur:1", "resize:0.5",
+                    "crop:0.8", "flip"])  # fmt: skip
+    stores = []
+    for number, (size, table) in enumerate([(4, sources), (11, sources[::-1])]):
+        stores.append(EmbeddingStore(tmp_path / str(number)))
+        done = extract(stores[-1], table, [Counting()], specs, geometry=GRID, batch_size=size,
+                       reference_folder=tmp_path)  # fmt: skip
+        assert (done.passes, done.left_out) == (11 * len(specs), {})
+    for spec in specs:
+        one, two = (store.read("counting", str(spec)) for store in stores)
+        np.testing.assert_allclose(one.embedding, two.embedding, atol=1e-5, err_msg=str(spec))
+    for row in (2, 8):
+        image, path = sources["image_id"][row], sources["path"][row]
+        pixels = np.asarray(Image.open(path).resize((32, 32), Image.Resampling.BILINEAR)) / np.float32(255)
+        planes = pixels.transpose(2, 0, 1)[None].astype(np.float32)
+        for spec in specs:
+            name = str(spec)
+            references = drawn(sources, image, name) if "Real" in name or "GAN" in name else None
+            if "r.png" in name:
+                references = np.asarray(Image.open(tmp_path / "r.png")).transpose(2, 0, 1)[None] / np.float32(
+                    255
+                )
+            expected = Counting().encode(spec(planes, ids=[image], references=references))
+            held = stores[0].read("counting", name, [image])
+            np.testing.assert_allclose(held.embedding, expected, atol=2e-5, err_msg=name)
+    assert "references" in (stores[0].fingerprint("counting", "fda:0.1:reference=Real") or {})
+    assert "references" not in (stores[0].fingerprint("counting", "noise:5") or {})
+
+
+def test_other_references_under_the_same_name_are_refused(tmp_path: Path, sources: pd.DataFrame) -> None:
+    store, spec = EmbeddingStore(tmp_path / "s"), expand("fda:0.1:reference=Real")
+    extract(store, sources, [Counting()], spec, geometry=GRID)
+    with pytest.raises(StoreError, match="references: stored"):
+        extract(store, sources[1:], [Counting()], spec, geometry=GRID)
+    model = Counting()
+    with pytest.raises(InputError, match="no source of the data, which holds GAN, Real"):
+        extract(store, sources, [model], expand("none,fda:0.1:reference=Rael"), geometry=GRID)
+    assert model.seen == 0
+
+
+def test_published_filtering_and_the_two_resizes(tmp_path: Path, images: pd.DataFrame) -> None:
+    specs = expand(["none", "identity", "lowpass:6px", "flip"])
+    stores = {}
+    for words in ("corrected", "abs_uint8", "resize_mismatch", "abs_uint8,resize_mismatch"):
+        stores[words] = EmbeddingStore(tmp_path / words)
+        done = extract(stores[words], images, [Counting()], specs, geometry=GRID, batch_size=4,
+                       protocol=Protocol.parse(words))  # fmt: skip
+        assert (done.passes, done.saved) == (44, 0)
+        assert extract(stores[words], images, [Counting()], specs, geometry=GRID,
+                       protocol=Protocol.parse(words)).saved == 44  # fmt: skip
+    plain = stores.pop("corrected")
+    for words, store in stores.items():
+        for spec in map(str, specs):
+            changed = ("abs" in words and spec in ("identity", "lowpass:6px")) or (
+                "mis" in words and spec == "none"
+            )
+            one, two = plain.read("counting", spec).embedding, store.read("counting", spec).embedding
+            assert (np.abs(one - two).max() > 1e-4) == changed, (words, spec)
+            made = [held.fingerprint("counting", spec) for held in (plain, store)]
+            assert (made[0] != made[1]) == changed
+    picture = np.asarray(Image.open(images["path"][3]))
+    both = stores["abs_uint8,resize_mismatch"]
+    square = np.asarray(Image.fromarray(picture).resize((32, 32), Image.Resampling.BILINEAR)).transpose(
+        2, 0, 1
+    )
+    mask = gain(specs[2].steps[0], (32, 32))
+    held = both.read("counting", "lowpass:6px", [images["image_id"][3]]).embedding
+    expected = Counting().encode(abs_uint8(square, mask)[None].astype(np.float32) / 255)
+    np.testing.assert_allclose(held, expected, atol=1e-5)
+    aliased = Geometry.parse("squash:32:aliased").apply(picture).transpose(2, 0, 1)[None] / np.float32(255)
+    held = both.read("counting", "none", [images["image_id"][3]]).embedding
+    np.testing.assert_allclose(held, Counting().encode(aliased.astype(np.float32)), atol=1e-5)
 
 
 def test_a_plan_groups_images_by_what_they_lack(tmp_path: Path, images: pd.DataFrame) -> None:

@@ -19,9 +19,13 @@ def noise(*shape: int) -> np.ndarray:
     width=st.integers(1, 600),
     resample=st.sampled_from(["nearest", "bilinear", "bicubic", "lanczos"]),
     edge=st.one_of(st.none(), st.integers(600, 900)),
+    antialias=st.booleans(),
 )
-def test_text_and_geometry_round_trip(height: int, width: int, resample: str, edge: int | None) -> None:
-    geometry = Geometry(height, width, resample, edge)  # type: ignore[arg-type]
+def test_text_and_geometry_round_trip(
+    height: int, width: int, resample: str, edge: int | None, antialias: bool
+) -> None:
+    antialias = antialias or resample not in ("bilinear", "bicubic")
+    geometry = Geometry(height, width, resample, edge, antialias)  # type: ignore[arg-type]
     assert Geometry.parse(str(geometry)) == geometry
     assert str(Geometry.parse(str(geometry))) == str(geometry)
 
@@ -36,6 +40,12 @@ def test_text_and_geometry_round_trip(height: int, width: int, resample: str, ed
         ("squash:64:bicubic", "squash:64:bicubic", (64, 64)),
         ("shortest-edge:256:bicubic:crop:224", "shortest-edge:256:bicubic:crop:224", (224, 224)),
         ("shortest-edge:256:bilinear:crop:224x192", "shortest-edge:256:crop:224x192", (224, 192)),
+        ("squash:64:bilinear:aliased", "squash:64:aliased", (64, 64)),
+        (
+            "shortest-edge:256:bicubic:crop:224:aliased",
+            "shortest-edge:256:bicubic:crop:224:aliased",
+            (224, 224),
+        ),
     ],
 )
 def test_canonical_text(text: str, canonical: str, size: tuple[int, int]) -> None:
@@ -52,6 +62,44 @@ def test_squash_is_pillows_bilinear_and_anti_aliased() -> None:
     board = np.repeat(((np.indices((96, 96)).sum(0) % 2) * 255).astype(np.uint8)[..., None], 3, axis=2)
     small = Geometry.squash(24).apply(board)
     assert np.abs(small[2:-2, 2:-2].astype(int) - 127).max() <= 2
+
+
+def two_taps(plane: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bilinear from the two nearest pixels of each side, half a pixel's shift between the grids."""
+    out = np.zeros((height, width))
+    H, W = plane.shape
+    for i in range(height):
+        for j in range(width):
+            y = min(max((i + 0.5) * H / height - 0.5, 0), H - 1)
+            x = min(max((j + 0.5) * W / width - 0.5, 0), W - 1)
+            top, left = int(y), int(x)
+            bottom, right = min(top + 1, H - 1), min(left + 1, W - 1)
+            upper = plane[top, left] * (1 - x % 1) + plane[top, right] * (x % 1)
+            lower = plane[bottom, left] * (1 - x % 1) + plane[bottom, right] * (x % 1)
+            out[i, j] = upper * (1 - y % 1) + lower * (y % 1)
+    return out
+
+
+@pytest.mark.parametrize("shape", [(90, 61), (20, 100), (15, 20)])
+def test_aliased_takes_the_two_nearest_pixels_whatever_the_reduction(shape: tuple[int, int]) -> None:
+    rgb = noise(*shape, 3)
+    found = Geometry.parse("squash:20x30:aliased").apply(rgb)
+    assert found.dtype == np.uint8
+    for channel in range(3):
+        want = two_taps(rgb[..., channel].astype(float), 20, 30)
+        assert np.abs(found[..., channel] - want).max() <= 0.501
+    board = np.repeat(((np.indices((96, 96)).sum(0) % 2) * 255).astype(np.uint8)[..., None], 3, axis=2)
+    odd = Geometry.squash(32).aliased.apply(board)  # every third pixel: still black or white
+    assert set(np.unique(odd)) == {0, 255}
+
+
+def test_aliased_is_for_bilinear_and_bicubic() -> None:
+    assert str(Geometry.crop(32, (24, 24), "bicubic").aliased) == "shortest-edge:32:bicubic:crop:24:aliased"
+    assert Geometry.squash(32, resample="nearest").aliased == Geometry.squash(32, resample="nearest")
+    with pytest.raises(InputError, match="bilinear or bicubic without anti-aliasing; got 'lanczos'"):
+        Geometry.parse("squash:32:lanczos:aliased")
+    whole = Geometry.parse("shortest-edge:20:crop:16:aliased").apply(noise(50, 70, 3))
+    assert whole.shape == (16, 16, 3)
 
 
 def test_a_picture_of_the_right_size_is_untouched() -> None:

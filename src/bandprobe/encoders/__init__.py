@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from bandprobe.encoders.catalogue import Entry
-from bandprobe.encoders.registry import Reference, catalogue, display_name, distinct, load, resolve
+from bandprobe.encoders.compound_names import anchored, expand_names
+from bandprobe.encoders.names import Reference, display_name, distinct, resolve, twin
+from bandprobe.encoders.registry import catalogue, load, load_all, load_table
 
 if TYPE_CHECKING:
     from bandprobe.encoders.protocol import Encoder
+    from bandprobe.encoders.table import Table
 
-__all__ = ["Encoder", "Entry", "Reference", "catalogue", "display_name", "distinct", "load", "resolve"]
+__all__ = [
+    "Encoder", "Entry", "Reference", "Table", "anchored", "catalogue", "display_name", "distinct", "expand_names",
+    "load", "load_all", "load_table", "resolve", "twin",
+]  # fmt: skip
+
+# What brings torch or NumPy, which names and the catalogue do without, is imported on first use.
+_HEAVY = {"Encoder": "bandprobe.encoders.protocol", "Table": "bandprobe.encoders.table"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Encoder":  # brings torch, which names and the catalogue do without
-        from bandprobe.encoders.protocol import Encoder
-
-        return Encoder
+    if name in _HEAVY:
+        return getattr(importlib.import_module(_HEAVY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -32,6 +32,15 @@ class Entry:
     gated: bool = False
 
 
+# What the classical detectors on spectra look at, by name.
+CLASSICAL = {
+    "pixel": "grey pixels",
+    "dct": "DCT",
+    "log-dct": "log of the DCT's magnitude",
+    "fft": "magnitude of the FFT",
+    "log-fft": "log of the FFT's magnitude",
+}
+
 _SELF = "self-distillation"
 _CONTRAST = "image-text contrast"
 _SIGMOID = "image-text sigmoid"
@@ -119,7 +128,11 @@ def _entries() -> tuple[Entry, ...]:
         for size, dim, millions, patch in _MAE
     )
     spectral = Entry("spectral", "built in", 544, 0, "none (log power spectrum)", "Apache-2.0", None, None)
-    return (*dinov2, *dinov3, open_clip, *clip, *siglip2, *mae, spectral)
+    classical = (
+        Entry(name, "built in", 4096, 0, f"none ({what})", "Apache-2.0", None, None)
+        for name, what in CLASSICAL.items()
+    )
+    return (*dinov2, *dinov3, open_clip, *clip, *siglip2, *mae, spectral, *classical)
 
 
 ENTRIES: dict[str, Entry] = {entry.name: entry for entry in _entries()}

@@ -41,7 +41,7 @@ class Checkpoint:
 
     Attributes:
         folder: holds `config.json`, or `open_clip_config.json` in open_clip's format.
-        weights: the weight files, all shards in order.
+        weights: the weight files, all shards in order; none where the configuration alone was asked for.
         revision: the hub's commit, or `local`.
         open_clip: whether the folder is in open_clip's format.
     """
@@ -52,8 +52,13 @@ class Checkpoint:
     open_clip: bool
 
 
-def from_folder(folder: Path, name: str) -> Checkpoint:
+def from_folder(folder: Path, name: str, *, weights: bool = True) -> Checkpoint:
     """The checkpoint in a `save_pretrained` folder, or in a folder in open_clip's format.
+
+    Args:
+        folder: where it is.
+        name: the encoder's, for messages.
+        weights: whether its weights are wanted, or the configuration alone.
 
     Raises:
         EncoderError: the folder holds no configuration or no weights.
@@ -63,7 +68,7 @@ def from_folder(folder: Path, name: str) -> Checkpoint:
         path = folder / filename
         return path if path.is_file() else None
 
-    found = _collect(fetch, name, "local")
+    found = _collect(fetch, name, "local", weights)
     if isinstance(found, Checkpoint):
         return found
     raise EncoderError(
@@ -72,13 +77,14 @@ def from_folder(folder: Path, name: str) -> Checkpoint:
     )
 
 
-def from_hub(repository: str, name: str, revision: str | None) -> Checkpoint:
+def from_hub(repository: str, name: str, revision: str | None, *, weights: bool = True) -> Checkpoint:
     """The checkpoint in a repository on the Hugging Face Hub; only what is needed is downloaded.
 
     Args:
         repository: `owner/model`.
         name: the encoder's, for messages.
         revision: a branch, tag or commit; the main branch by default.
+        weights: whether its weights are wanted, or the configuration alone.
 
     Raises:
         EncoderError: no such repository or revision, a gated one, or one without usable files.
@@ -103,7 +109,7 @@ def from_hub(repository: str, name: str, revision: str | None) -> Checkpoint:
         except Exception as error:
             raise hub_error(error, repository, name, revision) from error
 
-    found = _collect(fetch, name, "hub")
+    found = _collect(fetch, name, "hub", weights)
     if isinstance(found, Checkpoint):
         return found
     if unreachable:
@@ -182,17 +188,17 @@ def one_line(error: Exception) -> str:
     return (words if len(words) <= 200 else words[:199] + "…").rstrip(".")
 
 
-def _collect(fetch: Fetch, name: str, source: str) -> Checkpoint | str:
+def _collect(fetch: Fetch, name: str, source: str, weights: bool) -> Checkpoint | str:
     """The checkpoint that `fetch` finds, or the name of the file that is missing."""
     for config_name, candidates in (("config.json", _TRANSFORMERS), ("open_clip_config.json", _OPEN_CLIP)):
         config = fetch(config_name)
-        weights = _weights(fetch, candidates, name) if config else ()
-        if config and weights:
+        files = _weights(fetch, candidates, name) if config and weights else ()
+        if config and (files or not weights):
             for filename in _OPTIONAL:
                 fetch(filename)
             # The hub's cache keeps each commit's files in a folder named after it.
             revision = "local" if source == "local" else config.parent.name
-            return Checkpoint(config.parent, weights, revision, config_name.startswith("open_clip"))
+            return Checkpoint(config.parent, files, revision, config_name.startswith("open_clip"))
     return "weights (model.safetensors)" if fetch("config.json") else "config.json"
 
 

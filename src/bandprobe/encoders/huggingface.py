@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from bandprobe.encoders import openclip_format
-from bandprobe.encoders.checkpoint import Checkpoint, one_line, sha256
+from bandprobe.encoders.checkpoint import Checkpoint, one_line, sha256, state_sha256
 from bandprobe.encoders.extras import hide_broken_torchvision
+from bandprobe.encoders.initialisation import drawn
 from bandprobe.encoders.preprocessing import Preprocessing, read, read_json
 from bandprobe.encoders.protocol import DTYPES, Encoder, checked_precision
-from bandprobe.encoders.towers import GENERIC, TOWERS, Tower, has_class_token
+from bandprobe.encoders.towers import GENERIC, TOWERS, Tower, has_class_token, of_tokens
 from bandprobe.errors import EncoderError
 
 # What a configuration says about the file and not about the model.
@@ -37,6 +38,7 @@ class HuggingFaceEncoder(Encoder):
         precision: str,
         preprocessing: Preprocessing,
         fingerprint: Mapping[str, str],
+        tokens: bool = False,
     ) -> None:
         super().__init__(
             name=name,
@@ -48,6 +50,7 @@ class HuggingFaceEncoder(Encoder):
         )
         self._model = model.to(device=device, dtype=DTYPES[precision]).requires_grad_(False).eval()
         self._tower = tower
+        self._tokens = tokens
         vision = getattr(model.config, "vision_config", model.config)
         self._patch = _pair(getattr(vision, "patch_size", None))
         self._native = _pair(getattr(vision, "image_size", None))
@@ -82,12 +85,24 @@ class HuggingFaceEncoder(Encoder):
                 ) from error
         self._proven.add(grid)
 
+    def tokens_on(self, height: int, width: int) -> int:
+        """How many tokens an image of height x width has: the class token and its whole patches, or 1."""
+        if not self._tokens or self._patch is None:
+            return 1
+        return ("class" in self._tower.tokens) + (height // self._patch[0]) * (width // self._patch[1])
+
     def _embed(self, pixels: Tensor) -> Tensor:
         return self._tower.forward(self._model, pixels)
 
 
 def load(
-    checkpoint: Checkpoint, *, name: str, device: torch.device, precision: str = "fp32"
+    checkpoint: Checkpoint,
+    *,
+    name: str,
+    device: torch.device,
+    precision: str = "fp32",
+    random: int | None = None,
+    tokens: bool = False,
 ) -> HuggingFaceEncoder:
     """The encoder in a checkpoint: its image tower alone, with the weights on `device`.
 
@@ -103,29 +118,37 @@ def load(
         name: how the encoder is called in tables and messages.
         device: where it runs.
         precision: `fp32`, `fp16` or `bf16`.
+        random: the seed of weights drawn by transformers' own initialisation; None for the checkpoint's.
+        tokens: whether the vector is all tokens after the final norm, flattened, the class token first and
+            registers left out.
 
     Raises:
         EncoderError: not a vision model, an unknown architecture, weights that are missing or damaged.
     """
     checked_precision(precision)
     hide_broken_torchvision()
-    with _quiet_transformers():
+    with _quiet_transformers(), contextlib.nullcontext() if random is None else drawn(random):
         if checkpoint.open_clip:
             config = read_json(checkpoint.folder / "open_clip_config.json")
-            state = openclip_format.read_visual(checkpoint.weights[0], name)
-            model, tower = openclip_format.convert_visual(state, config, name), TOWERS["clip"]
+            if random is None:
+                state = openclip_format.read_visual(checkpoint.weights[0], name)
+                model = openclip_format.convert_visual(state, config, name)
+            else:
+                model = openclip_format.build_visual(config, name)
+            tower = of_tokens(TOWERS["clip"], name) if tokens else TOWERS["clip"]
             model_type, described = "open_clip", openclip_format.described(config)
             preprocessing = openclip_format.preprocessing(config, name)
         else:
             raw = read_json(checkpoint.folder / "config.json")
-            model, tower = _load_tower(checkpoint, raw, name, DTYPES[precision])
+            model, tower = _load_tower(checkpoint, raw, name, DTYPES[precision], random, tokens)
             model_type, described = str(raw["model_type"]), _described(raw)
             preprocessing = read(checkpoint.folder, model_type, name)
+    dim = _width(model, tower, name)
     return HuggingFaceEncoder(
         model,
         tower,
         name=name,
-        dim=_width(model, tower, name),
+        dim=dim,
         device=device,
         precision=precision,
         preprocessing=preprocessing,
@@ -135,15 +158,23 @@ def load(
             "config": _digest(described),
             "vector": tower.vector,
             "revision": checkpoint.revision,
-            "weights": sha256(checkpoint.weights),
+            "weights": sha256(checkpoint.weights) if random is None else state_sha256(model),
+            **({} if random is None else {"random": str(random)}),
+            **({"tokens": tower.tokens, "token_dim": str(dim)} if tokens else {}),
         },
+        tokens=tokens,
     )
 
 
 def _load_tower(
-    checkpoint: Checkpoint, raw: Mapping[str, Any], name: str, dtype: torch.dtype
+    checkpoint: Checkpoint,
+    raw: Mapping[str, Any],
+    name: str,
+    dtype: torch.dtype,
+    random: int | None,
+    tokens: bool,
 ) -> tuple[Any, Tower]:
-    """The model with its weights, every one of them from the checkpoint."""
+    """The model with its weights, every one of them from the checkpoint, or every one of them drawn."""
     import transformers
 
     folder = checkpoint.folder
@@ -166,11 +197,16 @@ def _load_tower(
     else:
         model_class = getattr(transformers, tower.model)
         config = _vision_config(config)
+    if tokens:
+        tower = of_tokens(tower, name)
     if getattr(config, "vision_use_head", True) is False:
         raise EncoderError(f"{name} was saved without its pooling head. Choose a checkpoint that has it.")
     if model_type == "vit_mae":
         config.mask_ratio = 0.0
     options = {"attn_implementation": "sdpa"} if getattr(model_class, "_supports_sdpa", False) else {}
+    if random is not None:
+        # In fp32 whatever the file was saved in, so that one seed gives one model.
+        return model_class._from_config(config, dtype=torch.float32, **options), tower
     try:
         model, report = model_class.from_pretrained(
             folder, config=config, dtype=dtype, weights_only=True, output_loading_info=True, **options

@@ -6,6 +6,7 @@ repositories in open_clip's format need neither this nor the package.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from bandprobe.encoders.checkpoint import hub_error, one_line, state_sha256
 from bandprobe.encoders.extras import import_extra
+from bandprobe.encoders.initialisation import drawn
 from bandprobe.encoders.openclip_format import preprocessing
 from bandprobe.encoders.preprocessing import Preprocessing
 from bandprobe.encoders.protocol import DTYPES, Encoder, checked_precision
@@ -67,7 +69,9 @@ class OpenClipEncoder(Encoder):
         return vectors
 
 
-def load(reference: str, *, name: str, device: torch.device, precision: str = "fp32") -> OpenClipEncoder:
+def load(
+    reference: str, *, name: str, device: torch.device, precision: str = "fp32", random: int | None = None
+) -> OpenClipEncoder:
     """The image tower of `MODEL/TAG` through the open_clip package, after the projection.
 
     Args:
@@ -76,6 +80,7 @@ def load(reference: str, *, name: str, device: torch.device, precision: str = "f
         name: how the encoder is called in tables and messages.
         device: where it runs.
         precision: `fp32`, `fp16` or `bf16`.
+        random: the seed of weights drawn by open_clip's own initialisation; None for the pretrained ones.
 
     Raises:
         EncoderError: the package is missing, the model or tag is unknown, the file does not fit.
@@ -98,13 +103,13 @@ def load(reference: str, *, name: str, device: torch.device, precision: str = "f
         )
     settings = {} if tag not in known else package.get_pretrained_cfg(architecture, tag)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.nullcontext() if random is None else drawn(random):
             warnings.simplefilter("ignore")
             model = package.create_model(
                 architecture,
-                pretrained=tag if tag in known else str(file),
+                pretrained=None if random is not None else tag if tag in known else str(file),
                 force_quick_gelu=bool(settings.get("quick_gelu", False)),  # else open_clip only warns
-                require_pretrained=True,
+                require_pretrained=random is None,
                 weights_only=True,
             )
     except Exception as error:
@@ -118,13 +123,17 @@ def load(reference: str, *, name: str, device: torch.device, precision: str = "f
     with torch.inference_mode():
         shape = (size, size) if isinstance(size, int) else tuple(size)
         vector = model.encode_image(torch.zeros(1, 3, *shape), normalize=False)
+    prepared = dict(package.model.get_model_preprocess_cfg(model))
+    if random is not None:  # a tag's statistics come with its weights, which were left out
+        given = ("mean", "std", "interpolation", "resize_mode")
+        prepared.update({key: settings[key] for key in given if settings.get(key) is not None})
     return OpenClipEncoder(
         visual,
         name=name,
         dim=int(vector.shape[-1]),
         device=device,
         precision=precision,
-        preprocessing=preprocessing({"preprocess_cfg": package.model.get_model_preprocess_cfg(model)}, name),
+        preprocessing=preprocessing({"preprocess_cfg": prepared}, name),
         fingerprint={
             "library": "open_clip",
             "model_type": architecture,
@@ -132,5 +141,6 @@ def load(reference: str, *, name: str, device: torch.device, precision: str = "f
             "quick_gelu": str(any(type(part).__name__ == "QuickGELU" for part in visual.modules())),
             "revision": tag if tag in known else "local",
             "weights": state_sha256(visual),
+            **({} if random is None else {"random": str(random)}),
         },
     )

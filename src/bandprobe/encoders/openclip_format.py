@@ -111,12 +111,32 @@ def convert_visual(
         EncoderError: a tower that has no counterpart in transformers (ResNet, timm, attentional pooling ...),
             or weights that do not fit the configuration.
     """
+    model = build_visual(config, name)
+    try:
+        model.load_state_dict(_renamed(state), strict=True)
+    except RuntimeError as error:
+        raise EncoderError(
+            f"{name}: open_clip's weights do not fit its configuration: {one_line(error)}. Fetch both again."
+        ) from error
+    return model.eval()
+
+
+def build_visual(config: Mapping[str, Any], name: str = "the checkpoint") -> Any:
+    """transformers' CLIPVisionModelWithProjection in the shape of open_clip's visual tower, its weights drawn.
+
+    Args:
+        config: the content of `open_clip_config.json`, or its `model_cfg`.
+        name: the encoder's, for messages.
+
+    Raises:
+        EncoderError: a tower that has no counterpart in transformers.
+    """
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     settings = config.get("model_cfg", config)
     vision = _convertible(settings, name)
     width = vision["width"]
-    model = CLIPVisionModelWithProjection(
+    return CLIPVisionModelWithProjection(
         CLIPVisionConfig(
             hidden_size=width,
             intermediate_size=int(width * vision["mlp_ratio"]),
@@ -130,13 +150,6 @@ def convert_visual(
             attention_dropout=0.0,
         )
     )
-    try:
-        model.load_state_dict(_renamed(state), strict=True)
-    except RuntimeError as error:
-        raise EncoderError(
-            f"{name}: open_clip's weights do not fit its configuration: {one_line(error)}. Fetch both again."
-        ) from error
-    return model.eval()
 
 
 def preprocessing(config: Mapping[str, Any], name: str) -> Preprocessing:

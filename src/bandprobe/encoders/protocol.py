@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeAlias, overload
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bandprobe.encoders.preprocessing import Preprocessing
+from bandprobe.encoders.preprocessing import Preprocessing, Triple
 from bandprobe.errors import EncoderError, ShapeError
 from bandprobe.images.geometry import Geometry
 
@@ -31,13 +32,16 @@ class Encoder(ABC):
 
     Attributes:
         name: as the user wrote it; for a local folder its base name.
-        dim: length of a vector.
+        dim: length of a vector; of one token where the vector is an image's tokens, one after the other.
         device: where the weights are and the forward pass runs.
         precision: `fp32`, `fp16` or `bf16`, the type of weights and activations.
         preprocessing: the mean and standard deviation that normalise the pixels.
         fingerprint: everything that changes a vector, as text. Neither device nor batch size is in it.
         native_geometry: how the authors resized and cropped, or None when that is unknown.
+        is_detector: whether the vector is a finished detector's logit, so that no probe is trained on it.
     """
+
+    is_detector: bool = False
 
     def __init__(
         self,
@@ -54,15 +58,24 @@ class Encoder(ABC):
         self.device = device
         self.precision = precision
         self.preprocessing = preprocessing
-        self.fingerprint = {
-            "definition": DEFINITION,
-            **fingerprint,
-            "mean": " ".join(map(repr, preprocessing.mean)),
-            "std": " ".join(map(repr, preprocessing.std)),
-            "precision": precision,
-        }
-        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
-        self._std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
+        self.fingerprint = {"definition": DEFINITION, **fingerprint, "precision": precision}
+        self.normalise_with(preprocessing.mean, preprocessing.std)
+
+    def normalise_with(self, mean: Triple, std: Triple) -> None:
+        """Normalise pixels otherwise than before; the fingerprint follows.
+
+        Args:
+            mean: per channel, in units of images in [0, 1].
+            std: per channel, in the same units.
+        """
+        self.preprocessing = replace(self.preprocessing, mean=mean, std=std)
+        self.fingerprint.update(mean=" ".join(map(repr, mean)), std=" ".join(map(repr, std)))
+        self._mean = torch.tensor(mean, device=self.device).view(1, 3, 1, 1)
+        self._std = torch.tensor(std, device=self.device).view(1, 3, 1, 1)
+
+    def tokens_on(self, height: int, width: int) -> int:
+        """How many tokens an image of that size has: a vector has `dim` values for each. 1 by default."""
+        return 1
 
     @property
     def native_geometry(self) -> Geometry | None:
@@ -85,7 +98,7 @@ class Encoder(ABC):
 
         Returns:
             float32, shape (n, dim), of the kind given: a NumPy array, or a tensor on the images'
-            device.
+            device. Of an encoder of tokens (n, tokens x dim), the class token first.
 
         Raises:
             ShapeError: another shape or dtype, a value that is not finite, or values that are
@@ -96,9 +109,11 @@ class Encoder(ABC):
         step = _BATCH if batch_size is None else batch_size
         if step < 1:
             raise ShapeError(f"batch_size must be at least 1; got {batch_size}.")
-        vectors = torch.empty((len(tensor), self.dim), dtype=torch.float32, device=tensor.device)
+        height, width = tensor.shape[-2:]
         if len(tensor):
-            self.check_grid(*tensor.shape[-2:])
+            self.check_grid(height, width)
+        length = self.dim * self.tokens_on(height, width)
+        vectors = torch.empty((len(tensor), length), dtype=torch.float32, device=tensor.device)
         for start in range(0, len(tensor), step):
             batch = tensor[start : start + step].to(self.device, torch.float32)
             vectors[start : start + step] = self.embed(batch).to(tensor.device)
@@ -111,11 +126,14 @@ class Encoder(ABC):
             images: shape (n, 3, h, w), floating point, on this encoder's device, n at least 1.
 
         Returns:
-            float32, shape (n, dim), on this encoder's device.
+            float32, shape (n, dim), on this encoder's device; (n, tokens x dim) of an encoder of tokens.
         """
         with torch.inference_mode():
-            pixels = (images.to(torch.float32) - self._mean) / self._std
-            return self._embed(pixels.to(DTYPES[self.precision])).to(torch.float32)
+            return self._embed(self._prepared(images)).to(torch.float32)
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        """Pixels as `_embed` takes them: normalised, in this encoder's precision."""
+        return ((images.to(torch.float32) - self._mean) / self._std).to(DTYPES[self.precision])
 
     def check_grid(self, height: int, width: int) -> None:  # noqa: B027 - any size unless a child objects
         """Refuse an image size this encoder has no vector for.

@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bandprobe.encoders.catalogue import ENTRIES, Entry
-from bandprobe.errors import EncoderError, did_you_mean
+from bandprobe.encoders.names import WEIGHTED, Reference, resolve
+from bandprobe.errors import EncoderError
+from bandprobe.protocol import CORRECTED, Protocol
 
 if TYPE_CHECKING:
     import torch
 
     from bandprobe.encoders.protocol import Encoder
-
-_ALIAS = re.compile(r"(?P<alias>[A-Za-z0-9][\w.-]*)=(?P<target>.+)", re.DOTALL)
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_FORMS = (
-    "a short name (see bandprobe encoders), a Hugging Face id (owner/model), a local folder, "
-    "openclip:MODEL/TAG or timm:NAME"
-)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What an encoder's name stands for.
-
-    Attributes:
-        name: how the encoder is called in tables, figures and stores.
-        kind: what loads it.
-        target: the folder, the hub id, or what follows the kind's prefix.
-    """
-
-    name: str
-    kind: Literal["spectral", "folder", "hub", "openclip", "timm"]
-    target: str
+    from bandprobe.encoders.table import Table
 
 
 def load(
-    name: str, *, device: str | torch.device = "auto", precision: str = "fp32", revision: str | None = None
+    name: str,
+    *,
+    device: str | torch.device = "auto",
+    precision: str = "fp32",
+    revision: str | None = None,
+    protocol: Protocol = CORRECTED,
 ) -> Encoder:
     """The encoder of that name with its weights on `device`, ready to encode.
 
     Args:
         name: a short name of `catalogue()`, a Hugging Face id, a local folder, `openclip:MODEL/TAG`,
-            `timm:NAME`, `timm:NAME@FILE` or `spectral`; `alias=` in front renames it.
+            `timm:NAME`, `timm:NAME@FILE`, `detector:FILE.onnx`, `detector:MODULE:FUNCTION`; `random:` in front
+            draws its weights anew (`random:2:` with seed 2), `#tokens` behind gives all its tokens,
+            `A@FILTER+B` joins several; `alias=` in front renames it.
         device: `auto` is the first of CUDA, Apple's GPU and the CPU that is there; or a device of torch.
         precision: of weights and activations: `fp32`, `fp16` or `bf16`.
         revision: a branch, tag or commit on the Hugging Face Hub; the main branch by default.
+        protocol: with `imagenet_stats`, ImageNet's mean and deviation for every encoder with weights; with
+            `abs_uint8`, an encoder's own filter gives such images.
 
     Raises:
         EncoderError: the name is unknown, or the encoder cannot be loaded.
@@ -60,84 +48,39 @@ def load(
         raise EncoderError(
             f"revision is for models on the Hugging Face Hub; got {revision!r} for {name!r}. Leave it out."
         )
-    from bandprobe.encoders.protocol import checked_precision
-
-    place, precision = _device(device), checked_precision(precision)
-    if reference.kind == "spectral":
-        from bandprobe.encoders.spectral import SpectralEncoder
-
-        return SpectralEncoder(place, reference.name)
-    if reference.kind == "openclip":
-        from bandprobe.encoders import openclip
-
-        return openclip.load(reference.target, name=reference.name, device=place, precision=precision)
-    if reference.kind == "timm":
-        from bandprobe.encoders import timm_models
-
-        return timm_models.load(reference.target, name=reference.name, device=place, precision=precision)
-    from bandprobe.encoders import checkpoint, huggingface
-
-    files = (
-        checkpoint.from_folder(Path(reference.target), reference.name)
-        if reference.kind == "folder"
-        else checkpoint.from_hub(reference.target, reference.name, revision)
-    )
-    return huggingface.load(files, name=reference.name, device=place, precision=precision)
+    return _Loader(device, precision, protocol, revision)(reference)
 
 
-def resolve(name: str) -> Reference:
-    """What a name stands for, found without loading anything.
+def load_all(
+    names: Sequence[str],
+    *,
+    device: str | torch.device = "auto",
+    precision: str = "fp32",
+    protocol: Protocol = CORRECTED,
+) -> list[Encoder]:
+    """The encoders of those names, as `load`; a part that several of them share is loaded once.
 
     Raises:
-        EncoderError: the name is unknown; the nearest known one is named.
+        EncoderError: as `load`.
+        DiskError: as `load`.
     """
-    renamed = _ALIAS.fullmatch(name)
-    if renamed and not Path(name).expanduser().exists():
-        target = resolve(renamed["target"])
-        return Reference(renamed["alias"], target.kind, target.target)
-    prefix, colon, rest = name.partition(":")
-    if colon and prefix in ("openclip", "timm"):
-        return _package_reference("openclip" if prefix == "openclip" else "timm", rest, name)
-    if name == "spectral":
-        return Reference(name, "spectral", "")
-    if name in ENTRIES:
-        return Reference(name, "hub", ENTRIES[name].source)
-    path = Path(name).expanduser()
-    if name and path.is_dir():
-        return Reference(path.resolve().name, "folder", str(path))
-    if path.is_file():
-        raise EncoderError(f"encoder {name!r} is a file. Give the folder that holds it and its config.json.")
-    _refuse_compound(name)
-    if re.fullmatch(r"\w{2,}", prefix) and colon:
-        kinds = ("openclip", "timm")
-        raise EncoderError(
-            f"encoder {name!r}: there is no kind {prefix + ':'!r}.{did_you_mean(prefix, kinds)} It "
-            f"must be {_FORMS}."
-        )
-    if _HUB_ID.fullmatch(name) and not name.startswith("."):
-        return Reference(name, "hub", name)
-    if "/" in name or "\\" in name or name.startswith((".", "~")):
-        raise EncoderError(f"encoder {name!r} is a folder that is not there. Check the path.")
-    raise EncoderError(f"encoder {name!r} is unknown.{did_you_mean(name, ENTRIES)} It must be {_FORMS}.")
+    references = [resolve(name) for name in names]
+    loader = _Loader(device, precision, protocol)
+    return [loader(reference) for reference in references]
 
 
-def display_name(name: str) -> str:
-    """How the encoder of that name is called in tables, figures and stores."""
-    return resolve(name).name
-
-
-def distinct(names: Sequence[str]) -> None:
-    """See that encoders can be told apart.
+def load_table(name: str) -> Table:
+    """The embeddings of `table:FILE.parquet`.
 
     Raises:
-        EncoderError: two of them have the same display name.
+        EncoderError: the name is no table's, or the file is not usable.
     """
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
-    if repeated:
-        raise EncoderError(
-            f"encoders must have different names; got {', '.join(map(repr, repeated))} more than once. Rename "
-            "one with name=SOURCE."
-        )
+    reference = resolve(name)
+    if reference.kind != "table":
+        raise EncoderError(f"encoder {name!r} is no table. Give table:FILE.parquet.")
+    from bandprobe.encoders import table
+
+    return table.read(Path(reference.target).expanduser(), reference.name)
 
 
 def catalogue() -> list[Entry]:
@@ -145,29 +88,83 @@ def catalogue() -> list[Entry]:
     return list(ENTRIES.values())
 
 
-def _package_reference(kind: Literal["openclip", "timm"], rest: str, name: str) -> Reference:
-    """`MODEL/TAG` or `NAME@FILE`; of a file only its base name is shown."""
-    model, separator, file = rest.partition("/" if kind == "openclip" else "@")
-    if not model or (kind == "openclip" and not file):
-        form = (
-            "openclip:MODEL/TAG, e.g. openclip:ViT-B-32/openai"
-            if kind == "openclip"
-            else "timm:NAME or timm:NAME@FILE"
-        )
-        raise EncoderError(f"encoder {name!r} must have the form {form}.")
-    if not file or not Path(file).expanduser().exists():
-        _refuse_compound(name if kind == "openclip" else model)
-    return Reference(f"{kind}:{model}{separator}{Path(file).name}" if file else name, kind, rest)
+class _Loader:
+    """Loads encoders the same way, each of them and each of their parts once."""
 
+    def __init__(
+        self, device: str | torch.device, precision: str, protocol: Protocol, revision: str | None = None
+    ) -> None:
+        from bandprobe.encoders.protocol import checked_precision
 
-def _refuse_compound(name: str) -> None:
-    if "+" in name:
-        raise EncoderError(
-            f"encoder {name!r}: joining two encoders with + is not supported yet. Name them one by one."
+        self._place = _device(device)
+        self._precision = checked_precision(precision)
+        self._protocol = protocol
+        self._revision = revision
+        self._loaded: dict[Reference, Encoder] = {}
+
+    def __call__(self, reference: Reference) -> Encoder:
+        if reference not in self._loaded:
+            encoder = self._compound(reference) if reference.parts else self._single(reference)
+            if self._protocol.imagenet_stats and reference.kind in WEIGHTED:
+                from bandprobe.encoders.preprocessing import IMAGENET
+
+                encoder.normalise_with(*IMAGENET)
+            self._loaded[reference] = encoder
+        return self._loaded[reference]
+
+    def _compound(self, reference: Reference) -> Encoder:
+        from bandprobe.encoders.compound import CompoundEncoder
+
+        return CompoundEncoder(
+            [(self(part), own) for part, own in reference.parts],
+            name=reference.name,
+            device=self._place,
+            precision=self._precision,
+            abs_uint8=self._protocol.abs_uint8,
         )
-    if "@" in name:
-        raise EncoderError(
-            f"encoder {name!r}: a filter of its own after @ is not supported yet. Leave it out."
+
+    def _single(self, reference: Reference) -> Encoder:
+        place, target, name = self._place, reference.target, reference.name
+        if reference.kind == "spectral":
+            from bandprobe.encoders.spectral import SpectralEncoder
+
+            return SpectralEncoder(place, name)
+        if reference.kind == "classical":
+            from bandprobe.encoders.classical import ClassicalEncoder
+
+            return ClassicalEncoder(target, place, name)
+        if reference.kind == "detector":
+            from bandprobe.encoders import detector
+
+            return detector.load(target, name=name, device=place)
+        if reference.kind == "table":
+            raise EncoderError(
+                f"{name} holds embeddings computed elsewhere and encodes no image. Use it in a study, or read it "
+                "with encoders.load_table."
+            )
+        if reference.kind in ("openclip", "timm"):
+            from bandprobe.encoders import openclip, timm_models
+
+            package = openclip if reference.kind == "openclip" else timm_models
+            encoder: Encoder = package.load(
+                target, name=name, device=place, precision=self._precision, random=reference.random
+            )
+            return encoder
+        from bandprobe.encoders import checkpoint, huggingface
+
+        weights = reference.random is None
+        files = (
+            checkpoint.from_folder(Path(target), name, weights=weights)
+            if reference.kind == "folder"
+            else checkpoint.from_hub(target, name, self._revision, weights=weights)
+        )
+        return huggingface.load(
+            files,
+            name=name,
+            device=place,
+            precision=self._precision,
+            random=reference.random,
+            tokens=reference.tokens,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from bandprobe.encoders.checkpoint import hub_error, one_line, state_sha256
 from bandprobe.encoders.extras import import_extra
+from bandprobe.encoders.initialisation import drawn
 from bandprobe.encoders.preprocessing import Preprocessing, from_config, shortest_edge
 from bandprobe.encoders.protocol import DTYPES, Encoder, checked_precision
 from bandprobe.errors import EncoderError, did_you_mean
@@ -70,7 +72,9 @@ class TimmEncoder(Encoder):
         return output
 
 
-def load(reference: str, *, name: str, device: torch.device, precision: str = "fp32") -> TimmEncoder:
+def load(
+    reference: str, *, name: str, device: torch.device, precision: str = "fp32", random: int | None = None
+) -> TimmEncoder:
     """The pooled features of a timm model (what it gives without a classifier).
 
     Args:
@@ -79,6 +83,7 @@ def load(reference: str, *, name: str, device: torch.device, precision: str = "f
         name: how the encoder is called in tables and messages.
         device: where it runs.
         precision: `fp32`, `fp16` or `bf16`.
+        random: the seed of weights drawn by timm's own initialisation; None for the pretrained ones.
 
     Raises:
         EncoderError: the package is missing, the name is unknown, the file does not fit.
@@ -92,8 +97,9 @@ def load(reference: str, *, name: str, device: torch.device, precision: str = "f
             f"timm:{reference}: timm has no model "
             f"{architecture!r}.{did_you_mean(architecture, package.list_models())}"
         )
-    model = _create(package, architecture, pretrained=not file, name=name)
-    if file:
+    with contextlib.nullcontext() if random is None else drawn(random):
+        model = _create(package, architecture, pretrained=not file and random is None, name=name)
+    if file and random is None:
         _fill(package, model, Path(file).expanduser(), name)
     config = model.pretrained_cfg
     return TimmEncoder(
@@ -108,6 +114,7 @@ def load(reference: str, *, name: str, device: torch.device, precision: str = "f
             "vector": "pooled features",
             "revision": "local" if file else str(config.get("tag") or "default"),
             "weights": state_sha256(model),
+            **({} if random is None else {"random": str(random)}),
         },
     )
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from bandprobe import progress
 from bandprobe.encoders import Encoder, distinct
 from bandprobe.errors import ImageError, InputError
-from bandprobe.extract.plan import Condition, Job, plan
-from bandprobe.filters import Filter, FilterBank
+from bandprobe.extract.plan import Condition, Job, Plan, plan
+from bandprobe.filters import Filter, FilterBank, References, Step
 from bandprobe.images import MAX_PIXELS, Geometry, decode, image_id, parse_colour
+from bandprobe.protocol import CORRECTED, Protocol
 from bandprobe.store import EmbeddingStore, Fingerprint, Rows, fingerprint
 
 # A part is written when this much is pending, so that a stop loses at most so much work.
@@ -47,6 +49,10 @@ def extract(
     max_pixels: int = MAX_PIXELS,
     batch_size: int = 32,
     workers: int = 2,
+    protocol: Protocol = CORRECTED,
+    reference_folder: Path | None = None,
+    sources: pd.DataFrame | None = None,
+    shared: Path | None = None,
 ) -> Extraction:
     """Embed images under every filter with every encoder; only what the store lacks.
 
@@ -60,13 +66,17 @@ def extract(
         max_pixels: an image's largest width times height.
         batch_size: images a batch. Vectors do not depend on it beyond rounding.
         workers: decoding threads.
+        protocol: its switches `abs_uint8` and `resize_mismatch` are obeyed here.
+        reference_folder: what relative paths of reference images start from; the current folder by default.
+        sources: the manifest's table that references are drawn from; `images` by default.
+        shared: another store, from which conditions made alike are taken over.
 
     Returns:
         Counts, and the images that could not be read although the manifest holds them.
 
     Raises:
         StoreError: the store holds a condition made otherwise.
-        InputError: two encoders share a name, or one has no native geometry.
+        InputError: two encoders share a name, one has no native geometry, or a reference cannot be had.
         DiskError: the store cannot be written.
     """
     distinct([encoder.name for encoder in encoders])
@@ -75,45 +85,95 @@ def extract(
     report = Extraction()
     grids: dict[Geometry, list[Encoder]] = {}
     for encoder in encoders:
-        grids.setdefault(grid_of(encoder, geometry), []).append(encoder)
+        encoder_grid = grid_of(encoder, geometry)
+        encoder.check_grid(*encoder_grid.size)
+        grids.setdefault(encoder_grid, []).append(encoder)
     # What cannot work is refused before any work is done and any file is made.
-    work = []
-    for grid, members in grids.items():
-        FilterBank(filters, grid.size)
-        for encoder in members:
-            encoder.check_grid(*grid.size)
-        wanted: dict[Condition, Fingerprint] = {
-            (encoder.name, spec): fingerprint(
-                encoder.fingerprint, geometry=str(grid), background=background, filter=str(spec)
-            )
-            for spec in filters
-            for encoder in members
-        }
-        work.append((grid, members, wanted, plan(store, list(paths), wanted)))
+    tasks = []
+    for whole, members in grids.items():
+        references = References(
+            images if sources is None else sources,
+            geometry=whole,
+            background=background,
+            max_pixels=max_pixels,
+            folder=reference_folder,
+        )
+        FilterBank(filters, whole.size)
+        for grid, specs in _by_geometry(filters, whole, protocol).items():
+            wanted: dict[Condition, Fingerprint] = {
+                (encoder.name, spec): fingerprint(
+                    encoder.fingerprint,
+                    geometry=str(grid),
+                    background=background,
+                    filter=str(spec),
+                    references=references.identity(spec),
+                    abs_uint8=protocol.abs_uint8 and spec.transforms,
+                )
+                for spec in specs
+                for encoder in members
+            }
+            if shared is not None:
+                for (name, _), made_with in wanted.items():
+                    store.adopt(shared, name, made_with)
+            tasks.append(_Task(grid, members, wanted, plan(store, list(paths), wanted), references))
     colour = parse_colour(background)
     with store:
-        for grid, members, wanted, todo in work:
+        for task in tasks:
+            todo = task.plan
             report.saved += todo.saved
-            with progress.bar("embed", todo.passes, "passes") as step, _Pending(store, wanted) as pending:
-
-                def load(image: str, grid: Geometry = grid) -> NDArray[np.uint8]:
-                    picture = decode(paths[image], background=colour, max_pixels=max_pixels)
-                    if image_id(picture) != image:
-                        raise ImageError("the picture has changed since it was indexed")
-                    return grid.apply(picture)
+            with (
+                progress.bar("embed", todo.passes, "passes") as step,
+                _Pending(store, task.wanted) as pending,
+            ):
 
                 def lose(image: str, reason: str) -> None:
                     report.lost.add(image)
                     report.left_out[paths[image]] = reason
 
                 for job in todo.jobs:
+                    drawing = [
+                        link for spec in job.specs for link in spec.steps if link.reference is not None
+                    ]
+
+                    def load(
+                        image: str, task: _Task = task, drawing: list[Step] = drawing
+                    ) -> NDArray[np.uint8]:
+                        picture = decode(paths[image], background=colour, max_pixels=max_pixels)
+                        if image_id(picture) != image:
+                            raise ImageError("the picture has changed since it was indexed")
+                        for link in drawing:  # read ahead as well
+                            task.references.picture(link, image)
+                        return task.grid.apply(picture)
+
                     for ids, pixels in _decoded(job.image_ids, load, lose, batch_size, workers):
-                        for condition, rows in _embedded(job, ids, pixels, members):
+                        for condition, rows in _embedded(task, job, ids, pixels, protocol):
                             pending.add(condition, rows)
                             report.passes += len(ids)
                             step(len(ids))
                         pending.flush_if_due()
     return report
+
+
+@dataclass(frozen=True)
+class _Task:
+    """The conditions whose pictures go onto one grid, and what they are made with."""
+
+    grid: Geometry
+    encoders: Sequence[Encoder]
+    wanted: Mapping[Condition, Fingerprint]
+    plan: Plan
+    references: References
+
+
+def _by_geometry(
+    filters: Sequence[Filter], grid: Geometry, protocol: Protocol
+) -> dict[Geometry, list[Filter]]:
+    """The filters by the way their pictures get onto the grid: one, but for the published code."""
+    found: dict[Geometry, list[Filter]] = {}
+    for spec in filters:
+        unfiltered = spec.kind == "none"
+        found.setdefault(grid.aliased if protocol.resize_mismatch and unfiltered else grid, []).append(spec)
+    return found
 
 
 def grid_of(encoder: Encoder, geometry: Geometry | None) -> Geometry:
@@ -167,17 +227,22 @@ def _decoded(
 
 
 def _embedded(
-    job: Job, ids: list[str], pixels: NDArray[np.uint8], encoders: Sequence[Encoder]
+    task: _Task, job: Job, ids: list[str], pixels: NDArray[np.uint8], protocol: Protocol
 ) -> Iterator[tuple[Condition, Rows]]:
     """Every condition of a job for one batch, the filters outermost so that each runs once."""
-    specs = list(dict.fromkeys(spec for _, spec in job.conditions))
-    device = encoders[0].device
+    device = task.encoders[0].device
     images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).contiguous().float() / 255
-    bank = FilterBank(specs, (images.shape[2], images.shape[3]), device=device)
+    bank = FilterBank(
+        job.specs,
+        (images.shape[2], images.shape[3]),
+        device=device,
+        references=task.references,
+        abs_uint8=protocol.abs_uint8,
+    )
     wanted = set(job.conditions)
-    for done in bank.measured(images):
+    for done in bank.measured(images, ids):
         shares = done.clipped_share.cpu().numpy(), done.ac_removed.float().cpu().numpy()
-        for encoder in encoders:
+        for encoder in task.encoders:
             if (encoder.name, done.filter) in wanted:
                 vectors = encoder.embed(done.images).cpu().numpy()
                 yield (encoder.name, done.filter), Rows(np.array(ids, dtype=object), vectors, *shares)

@@ -18,6 +18,11 @@ class Job:
     image_ids: tuple[str, ...]  # sorted
     conditions: tuple[Condition, ...]
 
+    @property
+    def specs(self) -> list[Filter]:
+        """The conditions' filters, each once."""
+        return list(dict.fromkeys(spec for _, spec in self.conditions))
+
 
 @dataclass(frozen=True)
 class Plan:

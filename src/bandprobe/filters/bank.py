@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import torch
 
 from bandprobe.errors import ShapeError
-from bandprobe.filters.masks import half_mask
-from bandprobe.filters.spec import Filter, Step
+from bandprobe.filters.masks import check
+from bandprobe.filters.references import ReferenceImages, References, given
+from bandprobe.filters.spec import Filter
+from bandprobe.filters.stages import Batch, PublishedTransform, Stage, Transform, parts, plan, quantise
+from bandprobe.filters.steps import Step
+from bandprobe.images import Geometry
 
 # A value this far outside [0, 1] is clipped; the FFT's own rounding is some 1e-6.
 _ROUNDING = 1e-4
-
-# On a processor the transforms run over so much of a batch at a time: what they read and write then stays
-# in the cores' own caches (docs/performance.md).
-_PART_BYTES = 5 * 2**18
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class FilterBank:
         shape: the images' height and width.
         device: where the images will be.
         dtype: the images' dtype, float32 or float64.
+        references: what gives the references of `fda` and `inject`.
+        abs_uint8: filter as the published code does: 8-bit images in, absolute values cut to 8 bits out. What
+            does not go through a Fourier transform stays as it is.
 
     Raises:
         FilterError: a filter removes everything on this grid.
@@ -52,102 +56,112 @@ class FilterBank:
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        references: ReferenceImages | None = None,
+        abs_uint8: bool = False,
     ) -> None:
         self.filters = tuple(filters)
         self.shape = shape
-        self._stages = [
-            [
-                (torch.tensor(half_mask(steps, shape), dtype=dtype, device=device), bits)
-                for steps, bits in stages
-            ]
-            for stages in map(_plan, self.filters)
-        ]
+        self._references = references
+        self._transform = PublishedTransform() if abs_uint8 else Transform()
+        self._stages = []
+        for spec in self.filters:
+            check(spec, shape)
+            self._stages.append(plan(spec, shape, self._transform, device=device, dtype=dtype))
 
-    def __call__(self, images: torch.Tensor) -> Iterator[tuple[Filter, torch.Tensor]]:
+    def __call__(
+        self, images: torch.Tensor, ids: Sequence[str] | None = None
+    ) -> Iterator[tuple[Filter, torch.Tensor]]:
         """Each filter with the filtered images, one after the other.
 
         Args:
-            images: float, shape (..., h, w) with the bank's h and w.
+            images: float, shape (..., h, w) with the bank's h and w; (n, c, h, w) for more than masks.
+            ids: the images' ids, where a filter draws something for each image.
 
         Yields:
             The filter, and images of the same shape and dtype: unclipped, unless the filter says `bits=8`.
         """
-        for spec, filtered, _ in self._run(images):
+        for spec, filtered, _ in self._run(images, ids):
             yield spec, filtered
 
-    def measured(self, images: torch.Tensor) -> Iterator[Filtered]:
+    def measured(self, images: torch.Tensor, ids: Sequence[str] | None = None) -> Iterator[Filtered]:
         """As calling the bank, with what each filter did to each image.
 
         Args:
             images: float, shape (n, c, h, w) with the bank's h and w.
+            ids: the images' ids, where a filter draws something for each image.
         """
         before = _in_parts(ac_energy, images)
-        for spec, filtered, unclipped in self._run(images):
+        for spec, filtered, unclipped in self._run(images, ids):
             after = _in_parts(ac_energy, filtered)
             # A blank picture has no energy to lose.
             removed = torch.where(before > 0, 1 - after / before.clamp_min(1e-30), torch.zeros_like(before))
             yield Filtered(spec, filtered, _in_parts(clipped_share, unclipped), removed)
 
-    def _run(self, images: torch.Tensor) -> Iterator[tuple[Filter, torch.Tensor, torch.Tensor]]:
+    def _run(
+        self, images: torch.Tensor, ids: Sequence[str] | None
+    ) -> Iterator[tuple[Filter, torch.Tensor, torch.Tensor]]:
         """Each filter, its images, and the same before their last quantisation."""
-        parts = _parts(images)
-        shared: list[torch.Tensor] | None = None
+        batch = Batch(images, ids, self._references, self._transform)
+        plain = _Origin((), images, images)
+        latest = plain
         for spec, stages in zip(self.filters, self._stages, strict=True):
-            filtered, unclipped, spectra = images, images, shared
-            for number, (mask, bits) in enumerate(stages):
-                if number or spectra is None:
-                    spectra = [torch.fft.rfft2(filtered[part]) for part in parts]
-                if not number:
-                    shared = spectra
-                unclipped = self._inverse(spectra, mask, parts, images)
-                filtered = quantise(unclipped) if bits else unclipped
-            yield spec, filtered, unclipped
+            leading = tuple(takewhile(lambda stage: stage.operation, stages))
+            steps = tuple(stage.steps for stage in leading)
+            origin = plain if not leading else latest
+            if origin.steps != steps:
+                # Conditions that start alike, such as every mask behind `jpeg:75`, share that start.
+                origin = latest = _Origin(steps, *self._through(leading, plain, batch))
+            yield spec, *self._through(stages[len(leading) :], origin, batch)
+
+    def _through(
+        self, stages: Sequence[Stage], origin: _Origin, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images after some stages, and before their last quantisation."""
+        filtered, unclipped = origin.images, origin.unclipped
+        for number, stage in enumerate(stages):
+            if stage.operation:
+                changed = stage.operation(filtered, batch)
+                filtered, unclipped = changed, filtered if stage.coded else changed
+            else:
+                spectra = self._spectra(filtered) if number else origin.spectra
+                if spectra is None:
+                    spectra = origin.spectra = self._spectra(filtered)
+                filtered, unclipped = self._inverse(stage, spectra, filtered, batch)
+            if stage.bits:
+                filtered = quantise(filtered)
+        return filtered, unclipped
+
+    def _spectra(self, images: torch.Tensor) -> list[torch.Tensor]:
+        return [self._transform.forward(images[part]) for part in self._transform.parts(images)]
 
     def _inverse(
-        self, spectra: list[torch.Tensor], mask: torch.Tensor, parts: list[slice], like: torch.Tensor
-    ) -> torch.Tensor:
-        """The images whose spectra, part by part, are these under the mask."""
-        if len(parts) == 1:
-            whole: torch.Tensor = torch.fft.irfft2(spectra[0] * mask, s=self.shape)
-            return whole
-        filtered = torch.empty_like(like)
-        for part, spectrum in zip(parts, spectra, strict=True):
-            filtered[part] = torch.fft.irfft2(spectrum * mask, s=self.shape)
-        return filtered
+        self, stage: Stage, spectra: list[torch.Tensor], like: torch.Tensor, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images whose spectra, part by part, are these after a stage's change."""
+        places = self._transform.parts(like)
+        changed = (stage.change(s, p, batch) for s, p in zip(spectra, places, strict=True) if stage.change)
+        if len(places) == 1:
+            return self._transform.finish(self._transform.back(next(changed), self.shape), like)
+        whole = torch.empty_like(like)
+        for place, spectrum in zip(places, changed, strict=True):
+            whole[place] = self._transform.back(spectrum, self.shape)
+        return self._transform.finish(whole, like)
 
 
-def _parts(images: torch.Tensor) -> list[slice]:
-    """Consecutive images for one call of the FFT each: a few on a processor, the whole batch elsewhere."""
-    if images.ndim < 4 or not images.numel() or images.device.type != "cpu":
-        return [slice(None)]
-    step = max(1, _PART_BYTES // (images[0].numel() * images.element_size()))
-    return [slice(start, start + step) for start in range(0, len(images), step)]
+@dataclass
+class _Origin:
+    """Images that several filters start from, with their spectra once these are known."""
+
+    steps: tuple[tuple[Step, ...], ...]
+    images: torch.Tensor
+    unclipped: torch.Tensor
+    spectra: list[torch.Tensor] | None = None
 
 
 def _in_parts(measure: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
     """What `measure` says of each image."""
-    parts = [measure(images[part]) for part in _parts(images)]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _plan(spec: Filter) -> list[tuple[tuple[Step, ...], bool]]:
-    """Steps joined into one mask each, up to the next quantisation; nothing for `none`."""
-    if spec.kind == "none":
-        return []
-    ends = [0]
-    for step in spec.steps:
-        ends.append(ends[-1] + (step.bits is not None))
-    numbered = zip(ends, spec.steps, strict=False)
-    plan = []
-    for _, group in groupby(numbered, key=lambda pair: pair[0]):
-        steps = tuple(step for _, step in group)
-        plan.append((steps, steps[-1].bits is not None))
-    return plan
-
-
-def quantise(images: torch.Tensor) -> torch.Tensor:
-    """Images as an 8-bit file holds them: clipped to [0, 1] and rounded to the nearest of 256 levels."""
-    return (images.clamp(0, 1) * 255).round() / 255
+    found = [measure(images[part]) for part in parts(images)]
+    return found[0] if len(found) == 1 else torch.cat(found)
 
 
 def clipped_share(images: torch.Tensor) -> torch.Tensor:
@@ -182,12 +196,13 @@ def ac_energy(images: torch.Tensor) -> torch.Tensor:
     return centred.square_().mean((2, 3)).sum(1)
 
 
-def apply(spec: Filter, images: Any) -> Any:
+def apply(spec: Filter, images: Any, ids: Sequence[str] | None = None, references: Any = None) -> Any:
     """Filter images that are a NumPy array or a tensor, of any leading shape. See `Filter.__call__`."""
     is_tensor = isinstance(images, torch.Tensor)
     array: Any = images if is_tensor else np.asarray(images)
     floating = array.is_floating_point() if is_tensor else np.issubdtype(array.dtype, np.floating)
-    if array.ndim < 2 or not floating or 0 in array.shape[-2:]:
+    masks_only = all(step.is_mask or step.kind == "none" for step in spec.steps)
+    if array.ndim < (2 if masks_only else 3) or not floating or 0 in array.shape[-2:]:
         raise ShapeError(
             "images must be a floating array of shape (n, 3, h, w) with values in [0, 1]; got "
             f"{array.dtype} of shape {tuple(array.shape)}. Divide 8-bit images by 255."
@@ -195,7 +210,17 @@ def apply(spec: Filter, images: Any) -> Any:
     tensor = images.clone() if is_tensor else torch.tensor(array)  # a copy: `none` hands it back
     # There is no FFT in half precision on the CPU.
     work = tensor if tensor.dtype == torch.float64 else tensor.float()
-    bank = FilterBank([spec], (work.shape[-2], work.shape[-1]), device=work.device, dtype=work.dtype)
-    [(_, filtered)] = bank(work)
-    filtered = filtered.to(tensor.dtype)
+    shape = (work.shape[-2], work.shape[-1])
+    if not masks_only:
+        work = work.reshape(-1, *work.shape[-3:])
+    if ids is None and spec.needs_ids:
+        ids = [hashlib.sha256(image.detach().cpu().numpy().tobytes()).hexdigest() for image in work]
+    source: ReferenceImages | None = None
+    if references is not None:
+        source = given(references, shape)
+    elif spec.needs_references:
+        source = References(None, geometry=Geometry.squash(*shape))
+    bank = FilterBank([spec], shape, device=work.device, dtype=work.dtype, references=source)
+    [(_, filtered)] = bank(work, ids)
+    filtered = filtered.reshape(tensor.shape).to(tensor.dtype)
     return filtered if is_tensor else filtered.numpy()

@@ -5,13 +5,18 @@ Source of the Butterworth and ideal masks: Gonzalez & Woods, *Digital Image Proc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bandprobe import seeding
 from bandprobe.errors import FilterError
-from bandprobe.filters.spec import Filter, Step
+from bandprobe.filters.kinds import Cutoff
+from bandprobe.filters.spec import Filter
+from bandprobe.filters.steps import Step
 
 # Below this gain a full-range wave moves no 8-bit pixel.
 _NOTHING = 0.5 / 255
@@ -30,10 +35,11 @@ def distance(shape: tuple[int, int], *, half: bool = False) -> NDArray[np.float6
     Returns:
         float64, shape (H, W) or (H, W // 2 + 1), in the FFT's own order: DC at [0, 0].
     """
-    height, width = shape
-    rows = np.fft.fftfreq(height)[:, None]
-    columns = (np.fft.rfftfreq(width) if half else np.fft.fftfreq(width))[None, :]
-    radius: NDArray[np.float64] = min(shape) * np.hypot(rows, columns)
+    (height, width), shorter = shape, min(shape)
+    # Whole numbers stay whole: on a square grid a coefficient at exactly D0 is not lost to rounding.
+    rows = np.fft.fftfreq(height, 1 / height)[:, None]
+    columns = (np.fft.rfftfreq if half else np.fft.fftfreq)(width, 1 / width)[None, :]
+    radius: NDArray[np.float64] = np.hypot(rows * (shorter / height), columns * (shorter / width))
     return radius
 
 
@@ -60,7 +66,7 @@ def gain(step: Step, shape: tuple[int, int], *, half: bool = False) -> NDArray[n
         if base in ("highpass", "bandstop"):
             mask = 1 - mask
     elif base in ("lowpass", "highpass"):
-        low = 1 / (1 + (D / D0) ** exponent)
+        low = butterworth(D, D0, step.order)
         mask = low if base == "lowpass" else 1 - low
     else:
         # 1 - 1 / (1 + (D W / (D^2 - D0^2))^2n), without the division by zero at D = D0.
@@ -71,34 +77,79 @@ def gain(step: Step, shape: tuple[int, int], *, half: bool = False) -> NDArray[n
     return mask
 
 
+def butterworth(D: NDArray[np.float64], D0: float | NDArray[np.float64], order: int) -> NDArray[np.float64]:
+    """The Butterworth low-pass `1 / (1 + (D / D0)^(2n))`; several cut-offs broadcast against the grid."""
+    gains: NDArray[np.float64] = 1 / (1 + (D / D0) ** (2 * order))
+    return gains
+
+
+def drawn_cutoffs(step: Step, ids: Sequence[str], stream: str = "0") -> list[Cutoff]:
+    """The cut-off of a `random-lowpass` for each image, whatever the batch and its order.
+
+    Args:
+        step: the filter step.
+        ids: the images' ids.
+        stream: tells apart the steps of one chain.
+
+    Returns:
+        Cut-offs in the unit of the step's range. With one seed an image stands at the same fraction of any
+        range.
+    """
+    if step.span is None:
+        return []
+    low, high = step.span.low, step.span.high
+    return [
+        Cutoff(seeding.generator(step.seed, step.kind, stream, image).uniform(low, high), step.span.unit)
+        for image in ids
+    ]
+
+
 @lru_cache(maxsize=256)
-def half_mask(steps: tuple[Step, ...], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """The product of several steps' masks on the half spectrum of `rfft2`, read-only.
+def mask_of(steps: tuple[Step, ...], shape: tuple[int, int], half: bool = True) -> NDArray[np.float64]:
+    """The product of several steps' masks in the FFT's own order, read-only; `half` as `rfft2` keeps it.
 
     Raises:
         FilterError: the product passes no frequency but, at most, the mean.
     """
-    mask = np.ones((shape[0], shape[1] // 2 + 1))
+    mask = np.ones((shape[0], shape[1] // 2 + 1 if half else shape[1]))
     for step in steps:
-        mask = mask * gain(step, shape, half=True)
-    passed = mask.copy()
-    passed[0, 0] = 0
-    if passed.max() < _NOTHING:
-        top = float(distance(shape).max())
-        raise FilterError(
-            f"filter {str(Filter(steps))!r} removes everything on a {shape[0]} x {shape[1]} grid, whose "
-            f"frequencies end at {top:.4g} px ({top / (min(shape) / 2):.3g} nyq); choose a cut-off inside it."
-        )
+        mask = mask * gain(step, shape, half=half)
+    if not passes(mask):
+        raise FilterError(f"filter {str(Filter(steps))!r} removes everything on {_described(shape)}.")
     mask.setflags(write=False)
     return mask
+
+
+def passes(mask: NDArray[np.float64]) -> bool:
+    """Whether a mask passes a frequency besides the mean."""
+    return bool(mask.ravel()[1:].max(initial=0) >= _NOTHING)
+
+
+def _described(shape: tuple[int, int]) -> str:
+    top = float(distance(shape).max())
+    return (
+        f"a {shape[0]} x {shape[1]} grid, whose frequencies end at {top:.4g} px "
+        f"({top / (min(shape) / 2):.3g} nyq); choose a cut-off inside it"
+    )
 
 
 def check(spec: Filter, shape: tuple[int, int]) -> None:
     """See that a filter passes something on a grid, before any work is done with it.
 
     Raises:
-        FilterError: it removes everything.
+        FilterError: it removes everything, or puts nothing of its reference in.
     """
     for step in spec.steps:
-        half_mask((step,), shape)
-    half_mask(spec.steps, shape)
+        if step.is_mask:
+            mask_of((step,), shape)
+        elif step.span is not None:
+            lowest = Cutoff(step.span.low, step.span.unit).px(shape)
+            if not passes(butterworth(distance(shape), lowest, step.order)):
+                raise FilterError(f"filter {str(step)!r} may remove everything on {_described(shape)}.")
+        elif step.kind == "inject" and not passes(gain(step.injected, shape)):
+            raise FilterError(
+                f"filter {str(step)!r} takes nothing from its reference on {_described(shape)}."
+            )
+    for joined, steps in groupby(spec.steps, key=lambda step: step.is_mask):
+        if joined:
+            mask_of(tuple(steps), shape)

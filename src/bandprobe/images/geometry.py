@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -22,8 +22,11 @@ _RESAMPLE: dict[str, Image.Resampling] = {
 }
 _NAMES = "|".join(_RESAMPLE)
 _SIZE = r"(?P<height>\d+)(?:x(?P<width>\d+))?"
-_SQUASH = re.compile(rf"squash:{_SIZE}(?::(?P<resample>{_NAMES}))?")
-_SHORTEST_EDGE = re.compile(rf"shortest-edge:(?P<edge>\d+)(?::(?P<resample>{_NAMES}))?:crop:{_SIZE}")
+_ALIASED = ":aliased"
+_SQUASH = re.compile(rf"squash:{_SIZE}(?::(?P<resample>{_NAMES}))?(?P<aliased>{_ALIASED})?")
+_SHORTEST_EDGE = re.compile(
+    rf"shortest-edge:(?P<edge>\d+)(?::(?P<resample>{_NAMES}))?:crop:{_SIZE}(?P<aliased>{_ALIASED})?"
+)
 _LARGEST = 16_384
 
 
@@ -40,17 +43,25 @@ class Geometry:
             pixels first resizes its shorter side to that, keeping the aspect ratio (the longer side
             rounded down), and then crops the centre (an odd margin's extra pixel is cut at the bottom
             and right), as Hugging Face's image processors do.
+        antialias: False takes the two (bicubic: four) nearest pixels of a side whatever the reduction, as
+            `torch.nn.functional.interpolate` does: frequencies that the grid cannot hold come out as lower
+            ones.
     """
 
     height: int
     width: int
     resample: Resample = "bilinear"
     shortest_edge: int | None = None
+    antialias: bool = True
 
     def __post_init__(self) -> None:
         if self.resample not in _RESAMPLE:
             near = did_you_mean(str(self.resample), _RESAMPLE)
             raise InputError(f"resample must be one of {', '.join(_RESAMPLE)}; got {self.resample!r}.{near}")
+        if not self.antialias and self.resample not in ("bilinear", "bicubic"):
+            raise InputError(
+                f"resample must be bilinear or bicubic without anti-aliasing; got {self.resample!r}."
+            )
         sides = [self.height, self.width] + ([] if self.shortest_edge is None else [self.shortest_edge])
         if not all(1 <= side <= _LARGEST for side in sides):
             raise InputError(f"geometry sides must be 1 to {_LARGEST} px; got {', '.join(map(str, sides))}.")
@@ -76,7 +87,8 @@ class Geometry:
 
         Args:
             text: `squash:224`, `squash:192x224` (height x width), `squash:224:bicubic`,
-                `shortest-edge:256:crop:224`, `shortest-edge:256:bicubic:crop:192x224`.
+                `shortest-edge:256:crop:224`, `shortest-edge:256:bicubic:crop:192x224`; with `:aliased` at the
+                end, resized without anti-aliasing.
 
         Raises:
             InputError: any other text; `native` too, because only an encoder knows its own geometry.
@@ -101,19 +113,30 @@ class Geometry:
             width=height if part["width"] is None else int(part["width"]),
             resample=cast(Resample, part["resample"] or "bilinear"),
             shortest_edge=int(part["edge"]) if part.get("edge") else None,
+            antialias=part["aliased"] is None,
         )
 
     def __str__(self) -> str:
         size = f"{self.height}" if self.height == self.width else f"{self.height}x{self.width}"
         resample = "" if self.resample == "bilinear" else f":{self.resample}"
+        aliased = "" if self.antialias else _ALIASED
         if self.shortest_edge is None:
-            return f"squash:{size}{resample}"
-        return f"shortest-edge:{self.shortest_edge}{resample}:crop:{size}"
+            return f"squash:{size}{resample}{aliased}"
+        return f"shortest-edge:{self.shortest_edge}{resample}:crop:{size}{aliased}"
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of every result, in pixels."""
         return self.height, self.width
+
+    @property
+    def aliased(self) -> Geometry:
+        """The same way onto the grid without anti-aliasing; nearest-neighbour resizing never has any.
+
+        Raises:
+            InputError: there is no such way with Lanczos.
+        """
+        return self if self.resample == "nearest" else replace(self, antialias=False)
 
     def apply(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture on this grid.
@@ -133,19 +156,30 @@ class Geometry:
                 f"rgb must be uint8 of shape (H, W, 3); got {rgb.dtype}, {rgb.shape}. Decode it first."
             )
         if self.shortest_edge is None:
-            return _resized(rgb, self.height, self.width, self.resample)
+            return self._resized(rgb, self.height, self.width)
         height, width = rgb.shape[:2]
         short, long = min(height, width), max(height, width)
         longer = int(self.shortest_edge * long / short)
         if height <= width:
-            whole = _resized(rgb, self.shortest_edge, longer, self.resample)
+            whole = self._resized(rgb, self.shortest_edge, longer)
         else:
-            whole = _resized(rgb, longer, self.shortest_edge, self.resample)
+            whole = self._resized(rgb, longer, self.shortest_edge)
         top, left = (whole.shape[0] - self.height) // 2, (whole.shape[1] - self.width) // 2
         return np.ascontiguousarray(whole[top : top + self.height, left : left + self.width])
 
+    def _resized(self, rgb: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+        if rgb.shape[:2] == (height, width):
+            return rgb
+        if not self.antialias:
+            return _interpolated(rgb, height, width, self.resample)
+        return np.array(Image.fromarray(rgb).resize((width, height), _RESAMPLE[self.resample]))
 
-def _resized(rgb: NDArray[np.uint8], height: int, width: int, resample: str) -> NDArray[np.uint8]:
-    if rgb.shape[:2] == (height, width):
-        return rgb
-    return np.array(Image.fromarray(rgb).resize((width, height), _RESAMPLE[resample]))
+
+def _interpolated(rgb: NDArray[np.uint8], height: int, width: int, mode: str) -> NDArray[np.uint8]:
+    """Without anti-aliasing, rounded to the nearest level."""
+    import torch
+
+    pixels = torch.tensor(rgb).permute(2, 0, 1)[None].float()
+    found = torch.nn.functional.interpolate(pixels, size=(height, width), mode=mode, align_corners=False)
+    levels: NDArray[np.uint8] = found.round().clamp(0, 255).to(torch.uint8)[0].permute(1, 2, 0).numpy()
+    return np.ascontiguousarray(levels)

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bandprobe.errors import DiskError, StoreError
-from bandprobe.files import output_folder
+from bandprobe.files import output_folder, replacing
 from bandprobe.store.fingerprint import Fingerprint, difference
 
 _KEY = b"bandprobe"
@@ -169,6 +169,30 @@ class EmbeddingStore:
             temporary.unlink(missing_ok=True)
         return target
 
+    def adopt(self, other: str | Path, encoder: str, made_with: Fingerprint) -> bool:
+        """Take over what another store holds of a condition, without computing or, where possible, copying.
+
+        Args:
+            other: that store's folder.
+            encoder: the encoder's name.
+            made_with: the condition's fingerprint.
+
+        Returns:
+            Whether anything was taken: that store holds the condition made just so, and this one has none.
+
+        Raises:
+            StoreError: a part of the other store is damaged.
+            DiskError: the parts cannot be written here.
+        """
+        spec = made_with["filter"]
+        source = EmbeddingStore(other)
+        if self._parts(encoder, spec) or source.fingerprint(encoder, spec) != made_with:
+            return False
+        for part in source._parts(encoder, spec):
+            with replacing(self.partition(encoder, spec) / part.name) as temporary:
+                _linked(part, temporary)
+        return True
+
     def read(self, encoder: str, filter: str, ids: Sequence[str] | None = None) -> Rows:  # noqa: A002
         """A condition's embeddings.
 
@@ -269,6 +293,14 @@ class EmbeddingStore:
     def remove(self, encoder: str, filter: str) -> None:  # noqa: A002
         """Forget a condition."""
         shutil.rmtree(self.partition(encoder, filter), ignore_errors=True)
+
+
+def _linked(part: Path, target: Path) -> None:
+    """The same file under another name, or a copy where the disk has no such names."""
+    try:
+        os.link(part, target)
+    except OSError:
+        shutil.copyfile(part, target)
 
 
 def _value(folder: Path) -> str:

@@ -10,7 +10,15 @@ DEFINITION = "1"
 Fingerprint = dict[str, str]
 
 
-def fingerprint(encoder: Mapping[str, str], *, geometry: str, background: str, filter: str) -> Fingerprint:  # noqa: A002
+def fingerprint(
+    encoder: Mapping[str, str],
+    *,
+    geometry: str,
+    background: str,
+    filter: str,  # noqa: A002
+    references: str = "",
+    abs_uint8: bool = False,
+) -> Fingerprint:
     """The identity of one condition's embeddings.
 
     Args:
@@ -18,6 +26,8 @@ def fingerprint(encoder: Mapping[str, str], *, geometry: str, background: str, f
         geometry: how pictures get onto the grid, e.g. `squash:224`.
         background: what transparent pixels lie on.
         filter: the canonical filter spec, quantisation included.
+        references: what the filter draws on; a field only where it takes something from other images.
+        abs_uint8: filtered as the published code does; a field only where that is so.
 
     Returns:
         Sorted names with values as text. Device and batch size are left out: vectors do not depend on
@@ -29,8 +39,25 @@ def fingerprint(encoder: Mapping[str, str], *, geometry: str, background: str, f
         "background": background,
         "filter": filter,
         "definition": DEFINITION,
+        **({"references": references} if references else {}),
+        **({"abs_uint8": "yes"} if abs_uint8 else {}),
     }
     return dict(sorted(whole.items()))
+
+
+def comparable(made_with: Mapping[str, str]) -> Fingerprint:
+    """What two conditions must share for a probe of one to be asked about the other.
+
+    That is everything but the filter with what it draws on, and whether the one resize is anti-aliased.
+    """
+    shared = {
+        name: value
+        for name, value in made_with.items()
+        if name.startswith("encoder.") or name in ("geometry", "background", "definition")
+    }
+    if "geometry" in shared:
+        shared["geometry"] = shared["geometry"].removesuffix(":aliased")
+    return shared
 
 
 def difference(stored: Mapping[str, str], asked: Mapping[str, str]) -> str:
