@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 import filter_bank
+import spectra
 import sweep_efficiency
 from bandprobe import progress
 from side_by_side import THREADS, Row
@@ -27,8 +28,9 @@ def measure(quick: bool) -> list[Row]:
         return [
             *filter_bank.rows(images=3, side=32, rounds=2, sweep="lowpass:4..12/4px"),
             *sweep_efficiency.rows(images=4, side=28, stored_side=32, batch=3, rounds=2, architecture=tiny),
+            *spectra.rows(images=4, side=32, rounds=2, memory=(20, 40)),
         ]
-    return [*filter_bank.rows(), *sweep_efficiency.rows()]
+    return [*filter_bank.rows(), *sweep_efficiency.rows(), *spectra.rows()]
 
 
 def table(rows: list[Row]) -> str:

@@ -13,7 +13,7 @@ import bandprobe
 ROOT = Path(bandprobe.__file__).parent
 ORDER = [
     "_version", "errors", "protocol", "columns", "machine", "seeding", "progress", "files", "images", "datasets", "filters",
-    "encoders", "store", "extract", "probes", "metrics", "analysis", "report", "config", "run", "study", "demo", "cli",
+    "encoders", "store", "extract", "probes", "metrics", "analysis", "report", "config", "run", "record", "study", "demo", "cli",
 ]  # fmt: skip
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from bandprobe.encoders import anchored
 from bandprobe.errors import InputError, did_you_mean
+from bandprobe.protocol import Protocol
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -62,6 +64,11 @@ class Encoders(_Section):
     names: list[str] = Field(default_factory=lambda: ["dinov2-giant", "openclip-vit-g-14"], min_length=1)
     geometry: str = "squash:224"
 
+    @property
+    def grid(self) -> str:
+        """The grid that all encoders share; that of embeddings computed elsewhere where each has its own."""
+        return "squash:224" if self.geometry == "native" else self.geometry
+
 
 class Filters(_Section):
     """`[filters]`: under which filters probes are tested, and trained to be tested under all of them."""
@@ -71,43 +78,62 @@ class Filters(_Section):
 
 
 class Probes(_Section):
-    """`[probes]`: what probes are trained on."""
+    """`[probes]`: what probes are trained on, and how.
+
+    `seeds` is how many times each probe is trained for the claims: once on the training images as they are,
+    and then on resamples of them.
+    """
 
     train_on: list[str] = Field(default_factory=lambda: ["each", "families", "all"], min_length=1)
-    head: Literal["linear"] = "linear"
-    loss: Literal["bce"] = "bce"
+    head: Literal["linear", "mlp", "attention"] = "linear"
+    loss: Literal["bce", "focal", "supcon", "triplet"] = "bce"
+    seeds: int = Field(default=3, gt=0)
 
 
 class Analysis(_Section):
     """`[analysis]`: what is worked out besides the grid.
 
     `information` re-trains every probe at every test filter, so that each curve is shown as reliance and as
-    information. `mmd`, `entropy`, `bands` and `sensitivity` are accepted and, in this version, said to be
-    missing.
+    information. `twin` puts each encoder's own architecture with random weights beside it in `entropy`.
+    `samples` images of each source are taken for MMD, entropy and spectra. `bands` and `sensitivity` are
+    accepted and, in this version, said to be missing.
     """
 
     information: bool = True
     spectrum: bool = True
-    mmd: bool = False
-    entropy: bool = False
+    mmd: bool = True
+    entropy: bool = True
+    twin: bool = True
+    claims: bool = True
+    samples: int = Field(default=1000, gt=1)
     bands: bool = False
     sensitivity: bool = False
 
     @property
     def missing(self) -> list[str]:
         """Analyses asked for that this version does not have."""
-        return [name for name in ("mmd", "entropy", "bands", "sensitivity") if getattr(self, name)]
+        return [name for name in ("bands", "sensitivity") if getattr(self, name)]
 
 
 class Run(_Section):
     """`[run]`: how."""
 
-    protocol: Literal["corrected"] = "corrected"
+    protocol: str | list[str] = "corrected"
     seed: int = Field(default=0, ge=0)
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     device: str = "auto"
     batch_size: int = Field(default=32, gt=0)
     workers: int | None = Field(default=None, gt=0)
+
+    @field_validator("protocol")
+    @classmethod
+    def _known(cls, words: str | list[str]) -> str:
+        return str(Protocol.parse(words))
+
+    @property
+    def switches(self) -> Protocol:
+        """The protocol's switches."""
+        return Protocol.parse(self.protocol)
 
 
 class Config(_Section):
@@ -164,11 +190,6 @@ def _anchored(config: Config, folder: Path) -> Config:
             return f"{name}={anchor(rest)}"
         return str((folder / Path(path).expanduser()).resolve())
 
-    def encoder(name: str) -> str:
-        alias, equals, rest = name.rpartition("=")
-        there = (folder / Path(rest).expanduser()).exists()
-        return f"{alias}{equals}{anchor(rest)}" if there else name
-
     data = config.data
     changes: dict[str, Any] = {
         "root": data.root and anchor(data.root),
@@ -177,7 +198,7 @@ def _anchored(config: Config, folder: Path) -> Config:
         "real": [anchor(path) for path in data.reals] or None,
         "fakes": {name: anchor(path) for name, path in data.fakes.items()} if data.fakes else None,
     }
-    encoders = config.encoders.model_copy(update={"names": [encoder(name) for name in config.encoders.names]})
+    encoders = config.encoders.model_copy(update={"names": [anchored(name, folder) for name in config.encoders.names]})
     return config.model_copy(update={"data": data.model_copy(update=changes), "encoders": encoders})
 
 
@@ -194,7 +215,7 @@ def _first(error: ValidationError) -> str:
         return f"unknown key {key!r} in {place}.{did_you_mean(key, known)} Known: {', '.join(known)}."
     if complaint["type"] == "missing" and len(complaint["loc"]) == 1:
         return f'[{where}] is missing; it says where the images are, e.g. root = "photos".'
-    message = complaint["msg"].removeprefix("Value error, ")
+    message = complaint["msg"].removeprefix("Value error, ").rstrip(".")
     given = complaint["input"]
     got = "" if isinstance(given, dict) else f"; got {given!r}"
     return f"[{where}] {message[:1].lower()}{message[1:]}{got}."

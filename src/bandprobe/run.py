@@ -69,5 +69,10 @@ def write_results(results: pd.DataFrame, folder: Path) -> None:
     """Write `results.parquet` and `results.csv`, the same table twice."""
     with replacing(folder / "results.parquet") as temporary:
         results.to_parquet(temporary, index=False)
-    with replacing(folder / "results.csv") as temporary:
-        results.to_csv(temporary, index=False, lineterminator="\n")
+    write_table(results, folder / "results.csv")
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, whole or not at all."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")

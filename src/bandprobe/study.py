@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import json
-import platform
-import shlex
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandprobe import config, progress
-from bandprobe._version import __version__
-from bandprobe.encoders import distinct, resolve
+from bandprobe import config, progress, record
+from bandprobe.encoders import distinct, expand_names, resolve
+from bandprobe.errors import InputError
 from bandprobe.files import output_folder, replacing, write_json
 from bandprobe.filters import check, expand
 from bandprobe.images.geometry import Geometry
 from bandprobe.machine import cores
-from bandprobe.run import Run, write_results
+from bandprobe.protocol import SWITCHES, Protocol
+from bandprobe.run import Run, write_results, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bandprobe.config import Config
-    from bandprobe.encoders import Encoder
+    from bandprobe.encoders import Encoder, Table
     from bandprobe.images import Manifest
-    from bandprobe.probes import ProbeFile
+    from bandprobe.probes import ProbeFile, Relabel
+    from bandprobe.store import EmbeddingStore
 
-_LIBRARIES = ("torch", "transformers", "scikit-learn", "numpy", "pillow", "pyarrow")
+_NEEDED = ("results.parquet", "results.csv", "confusion.csv", "scores.parquet", "report.html")
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,7 @@ class Study:
     config: Config
     name: str = "study"
     caveats: tuple[str, ...] = ()  # what the report must warn of and cannot see
+    folder: Path = Path()  # where relative paths of reference images are taken from
 
     @classmethod
     def from_toml(cls, path: str | Path) -> Study:
@@ -51,7 +49,7 @@ class Study:
         Raises:
             InputError: the file cannot be read, holds an unknown key, or a value that does not fit.
         """
-        return cls(config.read(path), Path(path).stem)
+        return cls(config.read(path), Path(path).stem, folder=Path(path).parent)
 
     @classmethod
     def from_dict(
@@ -61,23 +59,25 @@ class Study:
         return cls(config.parse(dict(content), name), name, caveats)
 
     def with_options(self, **options: Any) -> Study:
-        """The study with `limit`, `strict`, `device`, `batch_size`, `workers`, `seed` replaced where not None."""
+        """The study with options replaced where not None.
+
+        `limit`, `strict`, `device`, `batch_size`, `workers`, `seed`, `protocol`.
+        """
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         data: dict[str, Any] = {name: given.pop(name) for name in ("limit", "strict") if name in given}
+        if "protocol" in given:
+            given["protocol"] = str(Protocol.parse(given["protocol"]))
         settings = self.config
-        return Study(
-            settings.model_copy(
-                update={
-                    "data": settings.data.model_copy(update=data),
-                    "run": settings.run.model_copy(update=given),
-                }
-            ),
-            self.name,
-            self.caveats,
+        changed = settings.model_copy(
+            update={
+                "data": settings.data.model_copy(update=data),
+                "run": settings.run.model_copy(update=given),
+            }
         )
+        return replace(self, config=changed)
 
     def run(self, out: str | Path | None = None) -> Run:
-        """Do what is not done yet: index, embed, train, evaluate, spectra, report.
+        """Do what is not done yet: index, embed, train, evaluate, analyse, report.
 
         Args:
             out: the run's folder; `runs/<name>` by default. A run that lies there is gone on with.
@@ -89,69 +89,107 @@ class Study:
         Raises:
             BandprobeError: wrong use, unusable input, or a disk that failed; what was finished is kept.
         """
-        return _Runner(self.config, output_folder(out or Path("runs") / self.name), self.caveats).run()
+        return _Runner(self, output_folder(out or Path("runs") / self.name)).run()
+
+    def ablate(self, out: str | Path | None = None) -> Run:
+        """Run the study, and again with each switch of the published protocol on its own, and with all.
+
+        Args:
+            out: as for `run`. The further runs lie in its folder `ablation/`, and share the embeddings that
+                a switch leaves as they are.
+
+        Returns:
+            The run, its `ablation.csv` and its report with how far each switch moves every headline number.
+
+        Raises:
+            BandprobeError: as `run`.
+        """
+        from bandprobe import report
+        from bandprobe.analysis.ablation import moved, unmoved
+
+        run = self.with_options(protocol="corrected").run(out)
+        tables = []
+        for words in (*SWITCHES, "thesis"):
+            reason = unmoved(words, run.manifest, self.config.filters.test)
+            if reason:
+                tables.append(moved(words, run.folder, None, reason=reason))
+                continue
+            progress.say(f"protocol {words}")
+            folder = output_folder(run.folder / "ablation" / words)
+            _Runner(self.with_options(protocol=words), folder, base=run.folder).run()
+            tables.append(moved(words, run.folder, folder, seed=self.config.run.seed))
+        write_table(pd.concat(tables, ignore_index=True), run.folder / "ablation.csv")
+        report.build(run.folder)
+        return run
 
 
 class _Runner:
-    """One run in progress."""
+    """One run in progress.
 
-    def __init__(self, settings: Config, folder: Path, caveats: tuple[str, ...] = ()) -> None:
+    Args:
+        study: what to run.
+        folder: where.
+        base: the run that this one is compared with: its embeddings are taken where they are the same, and
+            no report is made.
+    """
+
+    def __init__(self, study: Study, folder: Path, base: Path | None = None) -> None:
+        settings = study.config
         self.settings = settings
+        self.protocol = settings.run.switches
         self.folder = folder
+        self.base = base
+        self.reference_folder = study.folder
         self.timings: dict[str, float] = {}
-        self.warnings = list(caveats)
+        self.warnings = list(study.caveats)
         self.left_out: dict[str, str] = {}
+        self.names = expand_names(settings.encoders.names)
+        if settings.probes.head == "attention":
+            self.names = [name if name.endswith("#tokens") else f"{name}#tokens" for name in self.names]
+        self.encoders = [resolve(name) for name in self.names]
         self.test_filters = [str(spec) for spec in expand(settings.filters.test)]
         self.everywhere = [str(spec) for spec in expand(settings.filters.train)]
         again = self.test_filters if settings.analysis.information else []
         self.train_filters = list(dict.fromkeys([*self.everywhere, *again]))
-        self.filters = list(dict.fromkeys([*self.test_filters, *self.train_filters]))
-        self.references = [resolve(name) for name in settings.encoders.names]
         self.workers = settings.run.workers or cores()
+        self.passes = {"done": 0, "saved": 0}
         # What cannot work is refused before the images are read.
-        distinct([reference.name for reference in self.references])
+        distinct([encoder.name for encoder in self.encoders])
         if settings.encoders.geometry != "native":
             size = Geometry.parse(settings.encoders.geometry).size
-            for spec in expand(self.filters):
+            for spec in expand([*self.test_filters, *self.train_filters]):
                 check(spec, size)
 
     def run(self) -> Run:
-        settings = self.settings
-        if settings.analysis.missing:
-            names = ", ".join(settings.analysis.missing)
-            self._warn(f"analysis not available in this version and left out: {names}.")
+        settings, analysis = self.settings, self.settings.analysis
+        if analysis.missing:
+            self._warn(f"analysis not available in this version and left out: {', '.join(analysis.missing)}.")
         with self._timed("index"):
             manifest = self._index()
-        finished = self._finished(manifest)
-        if finished is not None:
-            return finished
+        key = record.inputs(settings, self.encoders, self._reference_files(), manifest.table)
+        needed = _NEEDED if self.base is None else tuple(name for name in _NEEDED if name != "report.html")
+        found = record.finished(self.folder, key, needed)
+        if found is not None:
+            return self._again(found)
         self._unfinish()
-        from bandprobe import probes, report
+        from bandprobe import probes
         from bandprobe.analysis import evaluate, test_sets
         from bandprobe.store import EmbeddingStore
 
         # Found before hours of embedding: a set that is none, a class without images.
-        probes.training_sets(manifest.table, settings.probes.train_on)
+        if not all(encoder.is_detector for encoder in self.encoders):
+            probes.training_sets(manifest.table, settings.probes.train_on)
         test_sets(manifest.table)
         store = EmbeddingStore(self.folder / "store", self._sources())
         with self._timed("embed"):
-            encoders, passes, lost = self._embed(store, manifest.table)
+            loaded, lost = self._embed(store, manifest.table)
         manifest = manifest.without(lost)
-        table = manifest.table
         if lost:
             manifest.save(self.folder / "manifest.parquet")
+        table = manifest.table
         with self._timed("train"):
-            trained = probes.train(
-                store,
-                table,
-                self._sources(),
-                settings.probes.train_on,
-                self.train_filters,
-                self.folder / "probes",
-                seed=settings.run.seed,
-                workers=self.workers,
-            )
-        self._keep_only(trained)
+            trained = self._train(store, table, self.train_filters)
+            self._keep_only(trained)
         with self._timed("evaluate"):
             results = evaluate(
                 store,
@@ -160,28 +198,44 @@ class _Runner:
                 self.test_filters,
                 everywhere=self.everywhere,
                 scores=self.folder / "scores.parquet",
+                confusion=self.folder / "confusion.csv",
                 seed=settings.run.seed,
+                protocol=self.protocol,
+                relabel=self._relabel(table),
             )
             write_results(results, self.folder)
-        with self._timed("spectrum"):
-            self._spectra(table)
+        self._analyse(store, table, trained)
         self._judge(results, table)
         self._list_left_out()
-        record = self._record(manifest, encoders, passes)
-        write_json(self.folder / "run.json", record)
-        with self._timed("report"):
-            report.build(self.folder)
-        record["timings"] = self.timings
-        record["finished"] = self._inputs(manifest)
-        write_json(self.folder / "run.json", record)
-        return Run(self.folder, record)
+        content = record.describe(
+            settings,
+            manifest,
+            list(zip(self.names, loaded, strict=True)),
+            name=self.folder.name,
+            device=next((str(model.device) for model in loaded if hasattr(model, "device")), "cpu"),
+            filters={
+                "test": self.test_filters,
+                "train": self.train_filters,
+                "everywhere": self.everywhere,
+            },
+            encoder_passes=self.passes,
+            timings=self.timings,
+            warnings=self.warnings,
+            left_out=len(self.left_out),
+            images_left_out=self.left_out,
+        )
+        write_json(self.folder / "run.json", content)
+        if self.base is None:
+            from bandprobe import report
+
+            with self._timed("report"):
+                report.build(self.folder)
+        write_json(self.folder / "run.json", {**content, "timings": self.timings, "finished": key})
+        return Run(self.folder, content)
 
     def _sources(self) -> dict[str, str]:
         """Encoder names, with what loads each."""
-        return {
-            reference.name: name
-            for reference, name in zip(self.references, self.settings.encoders.names, strict=True)
-        }
+        return {encoder.name: name for encoder, name in zip(self.encoders, self.names, strict=True)}
 
     def _index(self) -> Manifest:
         from bandprobe.images import build
@@ -207,49 +261,231 @@ class _Runner:
         self.left_out.update(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True))
         return manifest
 
-    def _embed(self, store: Any, table: pd.DataFrame) -> tuple[list[Encoder], dict[str, int], dict[str, str]]:
+    def _embed(
+        self, store: EmbeddingStore, table: pd.DataFrame
+    ) -> tuple[list[Encoder | Table], dict[str, str]]:
+        """Fill the store: training images under the training filters, test images under the test filters.
+
+        Returns:
+            What was loaded, in the study's order, and the images that could not be read.
+        """
         from bandprobe import encoders
+        from bandprobe.extract import import_table
+
+        run = self.settings.run
+        computed = [name for name, one in zip(self.names, self.encoders, strict=True) if one.kind != "table"]
+        models = encoders.load_all(
+            computed, device=run.device, precision=run.precision, protocol=self.protocol
+        )
+        loaded: dict[str, Encoder | Table] = dict(zip(computed, models, strict=True))
+        probed = [one for name, one in zip(computed, models, strict=True) if not resolve(name).is_detector]
+        finished = [one for one in models if one not in probed]
+        test = table["split"] == "test"
+        test_filters = list(
+            dict.fromkeys([*self.test_filters, *(["none"] if self.settings.analysis.mmd else [])])
+        )
+        train_filters = list(self.train_filters)
+        if self.protocol.thesis_optimiser:
+            train_filters += [flipped(spec) for spec in self.train_filters]
+        if set(test_filters) == set(train_filters):
+            lost = self._extract(store, table, table, probed, test_filters)
+        else:
+            lost = self._extract(store, table, table[~test], probed, train_filters)
+            lost |= self._extract(store, table, table[test], probed, test_filters)
+        lost |= self._extract(store, table, table[test], finished, test_filters)
+        for name, reference in zip(self.names, self.encoders, strict=True):
+            if reference.kind == "table":
+                loaded[name] = foreign = encoders.load_table(name)
+                filters = dict.fromkeys([*test_filters, *train_filters])
+                held = [spec for spec in filters if spec in foreign.filters]
+                if len(held) < len(filters):
+                    self._warn(f"{foreign.name} has embeddings at {len(held)} of {len(filters)} filters.")
+                kept = table[~table["path"].isin(lost)]
+                import_table(store, foreign, kept, held or ["none"], geometry=self.settings.encoders.grid)
+        return [loaded[name] for name in self.names], lost
+
+    def _extract(
+        self,
+        store: EmbeddingStore,
+        table: pd.DataFrame,
+        rows: pd.DataFrame,
+        loaded: Sequence[Encoder],
+        filters: Sequence[str],
+    ) -> dict[str, str]:
+        """Embed some images; the paths of those that could not be read, with reasons."""
         from bandprobe.extract import extract
 
-        run, geometry = self.settings.run, self.settings.encoders.geometry
-        loaded = [
-            encoders.load(name, device=run.device, precision=run.precision)
-            for name in self.settings.encoders.names
-        ]
+        if not loaded or rows.empty:
+            return {}
+        geometry = self.settings.encoders.geometry
         done = extract(
             store,
-            table,
+            rows,
             loaded,
-            expand(self.filters),
+            expand(filters),
             geometry=None if geometry == "native" else Geometry.parse(geometry),
             background=self.settings.data.background,
             max_pixels=self.settings.data.max_pixels,
-            batch_size=run.batch_size,
+            batch_size=self.settings.run.batch_size,
             workers=self.workers,
+            protocol=self.protocol,
+            reference_folder=self.reference_folder,
+            sources=table,
+            shared=None if self.base is None else self.base / "store",
         )
         self.left_out.update(done.left_out)
-        return loaded, {"done": done.passes, "saved": done.saved}, done.left_out
+        self.passes["done"] += done.passes
+        self.passes["saved"] += done.saved
+        return done.left_out
 
-    def _keep_only(self, trained: list[ProbeFile]) -> None:
-        """Remove the probes of an earlier study in this folder: `evaluate` takes all that lie there."""
-        from bandprobe.probes import file_name
+    def _train(
+        self, store: EmbeddingStore, table: pd.DataFrame, filters: Sequence[str], replicate: int = 0
+    ) -> list[ProbeFile]:
+        """Probes of every encoder on every training set under filters; a detector's own logit is its probe."""
+        from bandprobe import probes
 
-        wanted = {file_name(probe.encoder, probe.trained_on, probe.train_filter) for probe in trained}
-        for path in (self.folder / "probes").glob("*.safetensors"):
-            if path.name not in wanted:
-                path.unlink()
+        held = set(store.conditions())
+        folder = self.folder / "probes" / f"replicate-{replicate}" if replicate else self.folder / "probes"
+        trained: list[ProbeFile] = []
+        groups: dict[tuple[str, ...], dict[str, str]] = {}
+        for encoder, name in zip(self.encoders, self.names, strict=True):
+            if encoder.is_detector:
+                trained += [] if replicate else probes.finished(store, {encoder.name: name}, folder)
+                continue
+            given = tuple(spec for spec in filters if encoder.kind != "table" or (encoder.name, spec) in held)
+            groups.setdefault(given, {})[encoder.name] = name
+        settings, run = self.settings.probes, self.settings.run
+        for given, sources in groups.items():
+            if given:
+                trained += probes.train(
+                    store,
+                    table,
+                    sources,
+                    settings.train_on,
+                    given,
+                    folder,
+                    seed=run.seed,
+                    workers=self.workers,
+                    head=settings.head,
+                    loss=settings.loss,
+                    protocol=self.protocol,
+                    replicate=replicate,
+                    relabel=self._relabel(table),
+                    device=run.device,
+                )
+        return trained
 
-    def _spectra(self, table: pd.DataFrame) -> None:
-        path = self.folder / "spectra.npz"
-        if not self.settings.analysis.spectrum:
+    def _relabel(self, table: pd.DataFrame) -> Relabel | None:
+        """Under `fda_relabel`: a real image that got a fake's amplitude counts as fake."""
+        if not self.protocol.fda_relabel:
+            return None
+        from bandprobe.analysis.relabelling import relabelled
+
+        return relabelled(table)
+
+    def _analyse(self, store: EmbeddingStore, table: pd.DataFrame, trained: list[ProbeFile]) -> None:
+        """What is worked out besides the grid. What cannot be is said, and costs the rest of the run nothing."""
+        analysis, compared = self.settings.analysis, self.base is not None
+        for name, wanted, make in (
+            ("mmd.csv", analysis.mmd, self._mmd),
+            ("entropy.csv", analysis.entropy and not compared, self._entropy),
+            ("claims.csv", analysis.claims and not compared, self._claims),
+            ("spectra.npz", analysis.spectrum, self._spectra),
+        ):
+            path = self.folder / name
             path.unlink(missing_ok=True)
-            return
+            if wanted:
+                with self._timed(path.stem):
+                    try:
+                        make(store, table, trained, path)
+                    except InputError as error:
+                        self._warn(f"{name} could not be made: {error}")
+
+    def _mmd(self, store: EmbeddingStore, table: pd.DataFrame, trained: list[ProbeFile], path: Path) -> None:
+        from bandprobe.analysis.shift import shift
+
+        found = shift(
+            store,
+            table,
+            trained,
+            list(dict.fromkeys([*self.test_filters, "none"])),
+            encoders=[encoder.name for encoder in self.encoders],
+            samples=self.settings.analysis.samples,
+            seed=self.settings.run.seed,
+            biased=self.protocol.biased_mmd,
+        )
+        write_table(found, path)
+
+    def _entropy(
+        self, store: EmbeddingStore, table: pd.DataFrame, trained: list[ProbeFile], path: Path
+    ) -> None:
+        from bandprobe.analysis.entropy import entropy
+
+        encoders = [one.name for one in self.encoders if not one.is_detector and one.kind != "table"]
+        if encoders:
+            found = entropy(
+                store,
+                table,
+                encoders=[*encoders, *self._twins(store, table)],
+                filters=self.test_filters,
+                images=table,
+                samples=self.settings.analysis.samples,
+                seed=self.settings.run.seed,
+                workers=self.workers,
+            )
+            write_table(found, path)
+
+    def _twins(self, store: EmbeddingStore, table: pd.DataFrame) -> list[str]:
+        """Embed the images of the entropy analysis with every encoder's random-weight twin; the twins' names."""
+        if not self.settings.analysis.twin:
+            return []
+        from bandprobe import encoders
+        from bandprobe.analysis.entropy import LEAST
+        from bandprobe.analysis.equal_sources import sampled
+
+        run = self.settings.run
+        names = [name for name in map(encoders.twin, self.names) if name and name not in self.names]
+        loaded = encoders.load_all(names, device=run.device, precision=run.precision, protocol=self.protocol)
+        images = sampled(table, self.settings.analysis.samples, run.seed, LEAST)
+        self._extract(store, table, images, loaded, self.test_filters)
+        return [one.name for one in loaded]
+
+    def _claims(
+        self, store: EmbeddingStore, table: pd.DataFrame, trained: list[ProbeFile], path: Path
+    ) -> None:
+        from bandprobe.analysis.claims import claims
+
+        replicates = [
+            self._train(store, table, self.train_filters, number)
+            for number in range(1, self.settings.probes.seeds)
+        ]
+        found = claims(
+            store, table, trained, replicates, filters=self.test_filters, seed=self.settings.run.seed
+        )
+        write_table(found, path)
+
+    def _spectra(
+        self, store: EmbeddingStore, table: pd.DataFrame, trained: list[ProbeFile], path: Path
+    ) -> None:
         from bandprobe.analysis import spectra
 
         data = self.settings.data
-        spectra(table, background=data.background, max_pixels=data.max_pixels, workers=self.workers).save(
-            path
-        )
+        spectra(
+            table,
+            samples=self.settings.analysis.samples,
+            filter="lowpass:5px" if self.protocol.spectrum_lowpass else "none",
+            background=data.background,
+            max_pixels=data.max_pixels,
+            seed=self.settings.run.seed,
+            workers=self.workers,
+        ).save(path)
+
+    def _keep_only(self, trained: list[ProbeFile]) -> None:
+        """Remove the probes of an earlier study in this folder: `evaluate` takes all that lie there."""
+        wanted = {probe.file_name for probe in trained}
+        for path in (self.folder / "probes").glob("*.safetensors"):
+            if path.name not in wanted:
+                path.unlink()
 
     def _list_left_out(self) -> None:
         path = self.folder / "left-out.csv"
@@ -273,62 +509,13 @@ class _Runner:
             names = ", ".join(sorted(set(unknown["tested_on"])))
             self._warn(f"family 'other' for {names}; name their family under [families] if it is known.")
 
-    def _record(self, manifest: Manifest, encoders: list[Encoder], passes: dict[str, int]) -> dict[str, Any]:
-        settings, table = self.settings, manifest.table
-        columns = ["dataset", "generator", "family", "split"]
-        counts = table.groupby(columns, sort=True).size().rename("n").reset_index()
-        return {
-            "name": self.folder.name,
-            "versions": {
-                "bandprobe": __version__,
-                "python": platform.python_version(),
-                **{name: version(name) for name in _LIBRARIES},
-            },
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            "seed": settings.run.seed,
-            "device": str(encoders[0].device),
-            "precision": settings.run.precision,
-            "protocol": settings.run.protocol,
-            "geometry": settings.encoders.geometry,
-            "config": settings.model_dump(mode="json"),
-            "filters": {
-                "test": self.test_filters,
-                "train": self.train_filters,
-                "everywhere": self.everywhere,
-            },
-            "data": {
-                "roots": settings.data.sources
-                or [*settings.data.reals, *(settings.data.fakes or {}).values()],
-                "n_images": len(table),
-                "counts": counts.to_dict("records"),
-                "notes": list(manifest.notes),
-            },
-            "encoders": [
-                {"name": encoder.name, "source": name, "dim": encoder.dim, **encoder.fingerprint}
-                for encoder, name in zip(encoders, settings.encoders.names, strict=True)
-            ],
-            "encoder_passes": passes,
-            "timings": self.timings,
-            "warnings": self.warnings,
-            "left_out": len(self.left_out),
-            "images_left_out": self.left_out,
-        }
-
-    def _finished(self, manifest: Manifest) -> Run | None:
-        """The run that lies here already, when it was made from the same inputs and is whole."""
-        needed = ("results.parquet", "results.csv", "scores.parquet", "report.html")
-        try:
-            record = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        whole = all((self.folder / name).is_file() for name in needed)
-        if not whole or record.get("finished") != self._inputs(manifest):
-            return None
-        passes = record["encoder_passes"]
-        record["encoder_passes"] = {"done": 0, "saved": passes["done"] + passes["saved"]}
-        write_json(self.folder / "run.json", record)
+    def _again(self, found: Mapping[str, Any]) -> Run:
+        """The run that lies here already: not a pass is done."""
+        passes = found["encoder_passes"]
+        content = {**found, "encoder_passes": {"done": 0, "saved": passes["done"] + passes["saved"]}}
+        write_json(self.folder / "run.json", content)
         progress.say(f"{self.folder} is finished and its inputs are unchanged: nothing to do.")
-        return Run(self.folder, record)
+        return Run(self.folder, content)
 
     def _unfinish(self) -> None:
         """From here on the folder's results may be those of other inputs than its record says."""
@@ -336,22 +523,10 @@ class _Runner:
         with contextlib.suppress(OSError, ValueError):
             write_json(path, {**json.loads(path.read_text(encoding="utf-8")), "finished": None})
 
-    def _inputs(self, manifest: Manifest) -> str:
-        """A hash of everything the run is made from, found without loading an encoder."""
-        images = manifest.table[["image_id", "label", "generator", "family", "dataset", "split"]]
-        weights = []
-        for reference in self.references:
-            target = Path(reference.target)
-            files = sorted(target.iterdir()) if reference.kind == "folder" else [target]
-            stats = [
-                (str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()
-            ]
-            weights.append([reference.name, reference.kind, reference.target, stats])
-        settings = self.settings.model_dump(mode="json", exclude={"run": {"workers"}})
-        facts = json.dumps([__version__, settings, weights, list(images.columns)])
-        digest = hashlib.sha256(facts.encode())
-        digest.update(images.to_csv(index=False).encode())
-        return digest.hexdigest()
+    def _reference_files(self) -> list[Path]:
+        """Where filters may take reference images from; those that are files."""
+        steps = [step for spec in expand([*self.test_filters, *self.train_filters]) for step in spec.steps]
+        return [self.reference_folder / step.reference for step in steps if step.reference is not None]
 
     def _warn(self, message: str) -> None:
         self.warnings.append(message)
@@ -362,3 +537,8 @@ class _Runner:
         start = time.perf_counter()
         yield
         self.timings[stage] = round(time.perf_counter() - start, 3)
+
+
+def flipped(spec: str) -> str:
+    """The mirrored version of a condition."""
+    return "flip" if spec == "none" else f"flip+{spec}"

@@ -13,7 +13,9 @@ from bandprobe.analysis import evaluate, test_sets
 from bandprobe.analysis.transfer import COLUMNS
 from bandprobe.errors import InputError, StoreError
 from bandprobe.metrics import METRICS
+from bandprobe.metrics.batches import BATCHED
 from bandprobe.probes import ProbeFile, train
+from bandprobe.protocol import Protocol
 from bandprobe.store import EmbeddingStore, Rows, fingerprint
 
 Grid = tuple[EmbeddingStore, list[ProbeFile], pd.DataFrame, Path]
@@ -59,7 +61,15 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
                     encoder, made, Rows(table["image_id"].to_numpy(object), X.astype("f4"), removed, removed)
                 )
     probes = train(store, table, {"one": "one", "two": "two"}, ["each", "all"], SPECS, folder / "probes")
-    results = evaluate(store, table, probes, SPECS, scores=folder / "scores.parquet", resamples=200)
+    results = evaluate(
+        store,
+        table,
+        probes,
+        SPECS,
+        scores=folder / "scores.parquet",
+        confusion=folder / "confusion.csv",
+        resamples=200,
+    )
     return store, probes, results, folder
 
 
@@ -145,13 +155,90 @@ def test_scores_hold_a_row_for_each_image_and_condition(grid: Grid) -> None:
     images = (table["split"] == "test").sum()
     assert len(scores) == images * 2 * (4 * 4 + 4 * 3)
     assert list(scores.columns) == [
-        "image_id", "encoder", "trained_on", "train_filter", "filter", "logit", "probability",
+        "image_id", "encoder", "trained_on", "train_filter", "filter", "logit", "probability", "output",
     ]  # fmt: skip
     probe = next(p for p in probes if (p.encoder, p.trained_on, p.train_filter) == ("one", "all", "identity"))
     mine = scores.query("encoder == 'one' and trained_on == 'all' and train_filter == 'identity'")
     logits = probe.probe.logits(store.read("one", "identity", mine["image_id"].tolist()).embedding)
     np.testing.assert_allclose(mine["logit"], logits, atol=1e-9)
     np.testing.assert_allclose(mine["probability"], probe.probe.probabilities(logits), atol=1e-9)
+    # A linear head gives nothing before its logit.
+    np.testing.assert_allclose(np.stack(mine["output"].to_list()), logits[:, None], rtol=1e-6)
+
+
+def test_confusion_matrices_are_those_of_the_thresholds(grid: Grid) -> None:
+    store, probes, results, folder = grid
+    counts = pd.read_csv(folder / "confusion.csv")
+    table = manifest()
+    assert len(counts) == len(results) / len(METRICS)
+    probe = next(p for p in probes if (p.encoder, p.trained_on, p.train_filter) == ("two", "all", "none"))
+    test = table[
+        (table["split"] == "test") & (table["dataset"] == "b") & table["generator"].isin(["Real", "StyleGAN"])
+    ]
+    logits = probe.probe.logits(store.read("two", "highpass:0.5nyq", test["image_id"].tolist()).embedding)
+    [row] = counts.query(
+        "encoder == 'two' and trained_on == 'all' and train_filter == 'none' and tested_on == 'StyleGAN' "
+        "and filter == 'highpass:0.5nyq'"
+    ).to_dict("records")
+    tn, fp, fn, tp = sk.confusion_matrix(test["label"], logits >= probe.probe.threshold).ravel()
+    assert (row["tp"], row["fn"], row["fp"], row["tn"]) == (tp, fn, fp, tn)
+    assert row["threshold"] == pytest.approx(probe.probe.threshold)
+
+
+def test_batch_metrics_replaces_the_metrics_that_were_averaged(grid: Grid) -> None:
+    store, probes, results, _ = grid
+    switched = evaluate(
+        store, manifest(), probes, SPECS, resamples=200, protocol=Protocol.parse("batch_metrics")
+    )
+    batched = results["metric"].isin(BATCHED)
+    assert (switched.loc[batched, "value"] != results.loc[batched, "value"]).mean() > 0.5
+    pd.testing.assert_frame_equal(switched[~batched], results[~batched])
+    # PD@1% of a batch is read whatever the number of reals, so nothing is blank.
+    pd1 = switched[switched["metric"] == "pd@1%"]
+    assert pd1["value"].notna().all()
+    assert (pd1["reason"] == "").all()
+    probe = next(p for p in probes if (p.encoder, p.trained_on, p.train_filter) == ("one", "DDPM", "none"))
+    [one] = [one for one in test_sets(manifest()) if one.generator == "ProGAN"]
+    logits = probe.probe.logits(store.read("one", "none", list(one.image_id)).embedding)
+    parts = [slice(start, start + 128) for start in range(0, len(logits), 128)]
+    mean = np.mean([sk.roc_auc_score(one.label[part], logits[part]) for part in parts])
+    where = {"encoder": "one", "trained_on": "DDPM", "train_filter": "none", "tested_on": "ProGAN"}
+    assert cell(switched, filter="none", **where).loc["auroc", "value"] == pytest.approx(mean, abs=1e-8)
+
+
+def test_resampled_test_draws_other_images_for_every_filter(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, probes, *_ = grid
+    monkeypatch.setattr("bandprobe.analysis.transfer._REDRAWN", 100)
+    protocol = Protocol.parse("resampled_test")
+    results = evaluate(store, manifest(), probes, SPECS, resamples=50, protocol=protocol)
+    sizes = results["n_real"] + results["n_fake"]
+    large = results["tested_on"] != "StyleGAN"
+    assert (sizes[large] == 100).all()
+    counts = results[large & (results["metric"] == "auroc")].groupby("filter")["n_real"].unique()
+    assert len({tuple(sorted(values)) for values in counts}) > 1
+    again = evaluate(store, manifest(), probes, SPECS, resamples=50, protocol=protocol)
+    pd.testing.assert_frame_equal(again, results)
+
+
+def test_labels_that_a_filter_changes_count_under_that_filter_alone(grid: Grid) -> None:
+    """As `fda_relabel` does: here every third real becomes fake under the low-pass."""
+    store, probes, results, _ = grid
+
+    def relabel(spec: str, ids: np.ndarray, label: np.ndarray) -> np.ndarray:
+        return np.maximum(label, np.arange(len(ids)) % 3 == 0).astype("int8") if "low" in spec else label
+
+    switched = evaluate(store, manifest(), probes, SPECS, resamples=50, relabel=relabel)
+    same = results["filter"] != "lowpass:8px"
+    np.testing.assert_array_equal(switched.loc[same, "value"], results.loc[same, "value"])
+    assert (switched.loc[~same, "n_fake"] > results.loc[~same, "n_fake"]).all()
+
+    everything = evaluate(
+        store, manifest(), probes, SPECS, resamples=50, relabel=lambda spec, ids, label: np.ones_like(label)
+    )
+    assert everything["value"].isna().all()
+    assert set(everything["reason"]) == {"no image of this test set counts as real"}
 
 
 def test_the_same_seed_gives_the_same_table(grid: Grid) -> None:

@@ -16,7 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from bandprobe import seeding
 from bandprobe.errors import InputError
 from bandprobe.probes import Examples, balanced_weights, best_threshold, fit, platt, probability
-from bandprobe.probes.linear import PENALTIES, log_loss
+from bandprobe.probes.linear import PENALTIES
+from bandprobe.probes.validation import log_loss
 
 
 def examples(

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +5,7 @@ from report_checks import assert_readable, texts
 from report_runs import minimal_results, photo_results, results, thesis_results
 
 from bandprobe.report.arrangement import arrange
+from bandprobe.report.compare import PUBLISHED
 from bandprobe.report.heatmap import AVG, heatmap, transfer_grid
 from bandprobe.report.measures import ACCURACY, AUROC
 from bandprobe.report.run_directory import prepare_results
@@ -17,7 +16,7 @@ GANS = ["ProGAN", "StyleGAN", "ProjectedGAN", "Diff-StyleGAN2", "Diff-ProjectedG
 
 def published() -> pd.DataFrame:
     """The thesis's printed heat maps as a results table (accuracy in [0, 1])."""
-    wide = pd.read_csv(Path(__file__).with_name("thesis_accuracy.csv"))
+    wide = pd.read_csv(PUBLISHED["thesis"])
     long = wide[wide["tested_on"] != "AVG"].drop(columns="AVG")
     long = long.melt(["encoder", "tested_on"], var_name="trained_on", value_name="value")
     family = dict.fromkeys(GANS, "gan") | {"coco": "other", "all": "", "gan": "", "diff": ""}
@@ -67,7 +66,7 @@ def test_averages_are_of_the_cells_shown():
 def test_grid_gives_the_averages_printed_in_the_thesis(encoder):
     rows = published()
     grid = transfer_grid(rows, encoder, "accuracy", arrange(rows))
-    printed = pd.read_csv(Path(__file__).with_name("thesis_accuracy.csv"))
+    printed = pd.read_csv(PUBLISHED["thesis"])
     printed = printed[printed["encoder"] == encoder].set_index("tested_on").drop(columns="encoder")
     printed = printed.rename(columns={"gan": "family:gan", "diff": "family:diffusion"})
     # Cells are printed to 0.1, so averages agree to 0.05 plus the rounding of the print. The printed

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,9 +17,10 @@ from PIL import Image
 from bandprobe import progress
 from bandprobe.errors import BandprobeError, ImageError, InputError
 from bandprobe.files import output_folder, replacing
-from bandprobe.filters import Filter, FilterBank
+from bandprobe.filters import Filter, FilterBank, References
+from bandprobe.filters.adaptation import window
 from bandprobe.filters.masks import gain
-from bandprobe.images import Geometry, decode, parse_colour
+from bandprobe.images import Geometry, decode, image_id, parse_colour
 from bandprobe.images.pictures import picture_files
 
 _COLUMNS = ("file", "source", "filter", "height", "width", "clipped_share", "ac_removed")
@@ -41,6 +43,7 @@ def write_filtered(
     show: bool = False,
     background: str = "white",
     limit: int | None = None,
+    table: pd.DataFrame | None = None,
 ) -> Written:
     """Write every image under every filter as 8-bit PNG, `<stem>__<slug>.png`, and an `index.csv`.
 
@@ -52,12 +55,14 @@ def write_filtered(
         show: also write, in `show/`, the mask of each filter and the log spectra of each image.
         background: what transparent pixels lie on.
         limit: at most so many images.
+        table: a manifest's table, for filters that draw references from a source by its name.
 
     Returns:
         How many were written, and the images that could not be read.
 
     Raises:
-        InputError: no image, a size that is none, or nothing that could be read.
+        InputError: no image, a size that is none, a reference that cannot be had, or nothing that could be
+            read.
         FilterError: a filter removes everything on an image's grid.
         DiskError: a file cannot be written.
     """
@@ -69,6 +74,7 @@ def write_filtered(
     done = Written()
     rows: list[dict[str, object]] = []
     names: set[str] = set()
+    references: dict[tuple[int, int], References] = {}
     made: list[Path] = []
     with progress.bar("filter", len(files)) as step, _removed_on_failure(made):
         for path in files:
@@ -78,11 +84,17 @@ def write_filtered(
                 done.left_out[str(path)] = str(error)
                 step()
                 continue
+            ids = [image_id(picture)]
             picture = grid.apply(picture) if grid else picture
             images = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
             shape = (images.shape[2], images.shape[3])
             stem = _unique(path.stem, names)
-            for result in FilterBank(filters, shape).measured(images):
+            if shape not in references:  # images of one size mostly come together
+                references = {
+                    shape: References(table, geometry=Geometry.squash(*shape), background=background)
+                }
+            bank = FilterBank(filters, shape, references=references[shape])
+            for result in bank.measured(images, ids):
                 name = f"{stem}__{result.filter.slug}"
                 made.append(_write_image(folder / f"{name}.png", _levels(result.images)))
                 rows.append(
@@ -99,9 +111,10 @@ def write_filtered(
                 if shown:
                     made.append(_write_image(shown / f"{name}__spectrum.png", _log_spectrum(result.images)))
                     height_width = f"{shape[0]}x{shape[1]}"
-                    mask = shown / f"mask__{result.filter.slug}__{height_width}.png"
-                    if not mask.exists():
-                        made.append(_write_image(mask, _mask(result.filter, shape)))
+                    path_of_mask = shown / f"mask__{result.filter.slug}__{height_width}.png"
+                    mask = _mask(result.filter, shape)
+                    if mask is not None and not path_of_mask.exists():
+                        made.append(_write_image(path_of_mask, mask))
             done.written += len(filters)
             step()
     if not rows:
@@ -150,11 +163,24 @@ def _log_spectrum(images: torch.Tensor) -> NDArray[np.uint8]:
     return levels
 
 
-def _mask(spec: Filter, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """The gain, DC in the centre, 0 black and 1 white."""
+def _mask(spec: Filter, shape: tuple[int, int]) -> NDArray[np.uint8] | None:
+    """The gain, or the part taken from a reference, DC in the centre, 0 black and 1 white.
+
+    None where there is none, or where it is another for each image.
+    """
+    step = spec.steps[0]
     mask = np.ones(shape)
-    for step in spec.steps:
-        mask = mask * gain(step, shape)
+    if all(step.is_mask or step.kind == "none" for step in spec.steps):
+        for step in spec.steps:
+            mask = mask * gain(step, shape)
+    elif len(spec.steps) == 1 and step.kind == "inject":
+        mask = gain(step.injected, shape)
+    elif len(spec.steps) == 1 and step.kind == "fda":
+        low = window(shape, step.number or 0.0)
+        mask = np.zeros(shape)
+        mask[np.ix_(low.rows, low.columns)] = 1
+    else:
+        return None
     levels: NDArray[np.uint8] = np.rint(np.fft.fftshift(mask) * 255).astype(np.uint8)
     return levels
 

@@ -13,12 +13,15 @@ import torch
 from numpy.typing import NDArray
 
 from bandprobe import encoders, progress
+from bandprobe.encoders.preprocessing import IMAGENET
 from bandprobe.errors import EncoderError, ImageError, InputError
-from bandprobe.filters import parse
-from bandprobe.images import Geometry, decode, parse_colour
+from bandprobe.extract import grid_of
+from bandprobe.filters import FilterBank, References, parse
+from bandprobe.images import Geometry, decode, image_id, parse_colour
 from bandprobe.images.pictures import picture_files
 from bandprobe.probes import load
-from bandprobe.store import difference, fingerprint
+from bandprobe.protocol import Protocol
+from bandprobe.store import Fingerprint, difference, fingerprint
 
 
 @dataclass
@@ -61,32 +64,47 @@ def score(
     made_with = file.fingerprint
     try:
         model = encoders.load(
-            f"{file.encoder}={encoder}" if encoder else file.source,
+            encoder or file.source,
             device=device,
-            precision=made_with["encoder.precision"],
+            precision=made_with.get("encoder.precision", "fp32"),
+            protocol=_protocol(made_with),
         )
     except EncoderError as error:
         raise EncoderError(f"{error} Say where the probe's encoder is now with --encoder.") from None
-    asked = fingerprint(
-        model.fingerprint,
-        geometry=made_with["geometry"],
-        background=made_with["background"],
-        filter=made_with["filter"],
-    )
-    if wrong := difference(made_with, asked):
-        raise InputError(f"the encoder is not the one that {str(probe_file)!r} was trained on ({wrong}).")
+    if not made_with:  # imported: its images went the encoder's own way
+        made_with = fingerprint(
+            model.fingerprint,
+            geometry=str(grid_of(model, None)),
+            background="white",
+            filter=file.train_filter,
+        )
     grid, spec, colour = (
         Geometry.parse(made_with["geometry"]),
         parse(file.train_filter),
         made_with["background"],
     )
+    references, abs_uint8 = References(None, geometry=grid, background=colour), "abs_uint8" in made_with
+    asked = fingerprint(
+        model.fingerprint,
+        geometry=made_with["geometry"],
+        background=colour,
+        filter=made_with["filter"],
+        references=references.identity(spec),
+        abs_uint8=abs_uint8,
+    )
+    if wrong := difference(made_with, asked):
+        raise InputError(
+            f"the encoder or reference is not the one that {str(probe_file)!r} was trained on ({wrong})."
+        )
+    bank = FilterBank([spec], grid.size, device=model.device, references=references, abs_uint8=abs_uint8)
     done = Scores()
 
-    def read(path: Path) -> NDArray[np.uint8] | str:
+    def read(path: Path) -> tuple[str, NDArray[np.uint8]] | str:
         try:
-            return grid.apply(decode(path, background=parse_colour(colour)))
+            picture = decode(path, background=parse_colour(colour))
         except ImageError as error:
             return str(error)
+        return image_id(picture), grid.apply(picture)
 
     with progress.bar("score", len(files)) as step, ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(files), batch_size):
@@ -97,9 +115,10 @@ def score(
             )
             fit = {path: picture for path, picture in pictures.items() if not isinstance(picture, str)}
             if fit:
-                pixels = torch.from_numpy(np.stack(list(fit.values()))).to(model.device)
+                pixels = torch.from_numpy(np.stack([picture for _, picture in fit.values()])).to(model.device)
                 images = pixels.permute(0, 3, 1, 2).contiguous().float() / 255
-                logits = file.probe.logits(model.encode(spec(images)).cpu().numpy())
+                [(_, filtered)] = bank(images, [image for image, _ in fit.values()])
+                logits = file.probe.logits(model.encode(filtered).cpu().numpy())
                 for path, logit, chance in zip(fit, logits, file.probe.probabilities(logits), strict=True):
                     verdict = "fake" if logit >= file.probe.threshold else "real"
                     done.rows.append(
@@ -115,3 +134,10 @@ def score(
         first, reason = next(iter(done.left_out.items()))
         raise InputError(f"none of {len(files)} images could be read; the first, {first!r}: {reason}.")
     return done
+
+
+def _protocol(made_with: Fingerprint) -> Protocol:
+    """The switches of the published protocol that the probe's embeddings were made with, in the encoder."""
+    means = {value for name, value in made_with.items() if name.endswith("mean")}
+    imagenet = " ".join(map(repr, IMAGENET[0]))
+    return Protocol(imagenet_stats=means == {imagenet}, abs_uint8="abs_uint8" in made_with)

@@ -2,125 +2,196 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from bandprobe import progress
+from bandprobe.analysis.source_spectra import SourceSpectra, Sums
+from bandprobe.analysis.spectrum_pictures import Source, choose, draw, equal_numbers, fitting, side_reader
 from bandprobe.errors import ImageError, InputError
-from bandprobe.files import replacing
-from bandprobe.images import MAX_PIXELS, decode, parse_colour
-from bandprobe.metrics import Spectrum, ring_frequencies, to_grey
+from bandprobe.filters import Filter, parse
+from bandprobe.images import MAX_PIXELS, REAL, decode, image_id, parse_colour
+from bandprobe.metrics import luma
+from bandprobe.metrics.grey import Images, crop, grey_of
+from bandprobe.metrics.radial import Rings
+from bandprobe.metrics.spectrum_kinds import Kinds
 
 SAMPLES = 1000
-_LARGEST = 256  # of a crop whose size is not given
-_SMALLER = 0.05  # share of images that may be too small for a crop whose size is not given
-_BATCH = 32
-
-
-@dataclass(frozen=True)
-class SourceSpectra:
-    """Spectra by (data set, generator); reals are the generator `Real`."""
-
-    size: int
-    sources: dict[tuple[str, str], Spectrum]
-
-    @property
-    def slopes(self) -> dict[str, float]:
-        """Each source's slope of log power on log frequency, 0.1 to 0.5 of Nyquist."""
-        return {f"{dataset}/{name}": spectrum.slope for (dataset, name), spectrum in self.sources.items()}
-
-    def save(self, path: Path) -> None:
-        """Write an npz: `frequency_nyq`, and `<dataset>/<generator>/<what>` for each source.
-
-        Raises:
-            DiskError: it cannot be written.
-        """
-        arrays: dict[str, NDArray[np.float64]] = {"frequency_nyq": ring_frequencies(self.size)}
-        for (dataset, name), spectrum in self.sources.items():
-            shown = {
-                "density": spectrum.density(),
-                "density_deviation": spectrum.density_deviation,
-                "fft_hp": spectrum.coherent,
-                "fft_hp_floor": spectrum.floor,
-                "magnitude_hp": spectrum.magnitude,
-                "power_hp": spectrum.power,
-                "dct": spectrum.dct,
-                "n": np.array(spectrum.count),
-            }
-            arrays.update({f"{dataset}/{name}/{what}": array for what, array in shown.items()})
-        with replacing(path) as temporary:
-            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
+_BLOCK = 8  # images that a thread takes at a time; their sums are joined in order, whoever made them
 
 
 def spectra(
     manifest: pd.DataFrame,
     *,
+    kinds: Iterable[str] | None = None,
+    sources: Sequence[str] | None = None,
     size: int | None = None,
     samples: int = SAMPLES,
+    limit: int | None = None,
+    rings: Rings = "dc",
+    filter: Filter | str = "none",  # noqa: A002 - the option's name
     background: str = "white",
     max_pixels: int = MAX_PIXELS,
+    seed: int = 0,
     workers: int = 2,
 ) -> SourceSpectra:
-    """Spectra of grey centre crops of every source.
+    """Spectra of grey centre crops of every source, in memory that does not grow with their number.
+
+    Within a data set every source gives the same number of images. One that cannot be decoded is left
+    out, and every other source gives one less. The sums do not depend on the number of threads.
 
     Args:
-        manifest: columns image_id, path, generator, dataset, width, height.
+        manifest: columns path, generator and dataset. Without image_id, pictures are told apart as they are
+            decoded: copies within a source count once, and one that is taken from the reals and from a
+            generator is left out of both. Without width and height, these are read from the files.
+        kinds: which spectra; see `Kinds.parse`. By default radial density, and the high-pass residual's
+            FFT (`fft_hp`) in every statistic.
+        sources: which, in this order: generators, `Real`, or `DATASET/GENERATOR`; all by default.
         size: side of the crop, even; by default the largest, up to 256, that 95 % of the images hold.
-        samples: at most so many images of each source. Within a data set every source gives the same
-            number, those first by image id, which is a random order.
+        samples: at most so many images of each source, drawn at random.
+        limit: at most so many images of each source and split.
+        rings: of the density: `dc` or `ricker`; see `radial_power`.
+        filter: applied to the colour image on its own grid before the grey crop is taken. Filtered images
+            are not rounded to 8 bits unless the filter says so, so that `identity` differs from `none` by
+            the rounding of the luma.
         background: what transparent pixels lie on.
         max_pixels: an image's largest width times height.
-        workers: decoding threads.
+        seed: which images are drawn.
+        workers: threads.
 
     Returns:
-        The spectra, sources in the order of the manifest.
+        The spectra.
 
     Raises:
-        InputError: the size is odd, or a source has no image that large.
+        InputError: an unknown kind or source, an odd size, or a source without an image that large.
+        FilterError: the filter cannot be parsed, or makes no sense on an image's grid.
     """
-    shorter = manifest[["width", "height"]].min(axis=1)
-    if size is None:
-        size = min(_LARGEST, int(shorter.quantile(_SMALLER, interpolation="lower")) // 2 * 2)
-    if size < 4 or size % 2:
-        raise InputError(f"the crop's size must be even and at least 4; got {size}.")
-    fit = manifest[shorter >= size].sort_values("image_id", kind="stable")
-    counts = fit.groupby(["dataset", "generator"]).size()
-    sources = list(dict.fromkeys(zip(manifest["dataset"], manifest["generator"], strict=True)))
-    for source in sources:
-        if source not in counts.index:
-            raise InputError(
-                f"no image of {'/'.join(source)} holds a crop of {size} px; give a smaller size."
-            )
-    found = {source: Spectrum(size) for source in sources}
-    numbers = {source: min(samples, int(counts[source[0]].min())) for source in sources}
-    colour = parse_colour(background)
+    asked, colour = Kinds.parse(kinds), parse_colour(background)
+    spec = parse(filter) if isinstance(filter, str) else filter
+    for name, number in (("samples", samples), ("workers", workers), ("limit", limit)):
+        if number is not None and number < 1:
+            raise InputError(f"{name} must be 1 or more; got {number}.")
+    drawn = draw(manifest, choose(manifest, sources), limit=limit, seed=seed)
+    hashed = "image_id" not in manifest
+    threads = _one_torch_thread() if spec.kind != "none" else contextlib.nullcontext()
+    with threads, ThreadPoolExecutor(workers) as pool:
+        side, taken = fitting(drawn, samples, size, side_reader(manifest, pool))
 
-    def load(path: str) -> NDArray[np.float32] | None:
-        try:
-            return to_grey(decode(path, background=colour, max_pixels=max_pixels), size)
-        except ImageError:
-            return None  # the run lists it where it embeds
+        def load(path: str) -> tuple[Images, str]:
+            rgb = decode(path, background=colour, max_pixels=max_pixels)
+            if min(rgb.shape[:2]) < side:
+                raise ImageError(f"smaller than the crop of {side} px")
+            grey = luma(rgb, side) if spec.kind == "none" else _filtered(rgb, spec, side)
+            return grey, image_id(rgb) if hashed else path
 
-    with progress.bar("spectra", sum(numbers.values())) as step, ThreadPoolExecutor(workers) as pool:
-        for source, spectrum in found.items():
-            rows = fit[(fit["dataset"] == source[0]) & (fit["generator"] == source[1])].head(numbers[source])
-            for paths in _batches(rows["path"].tolist()):
-                pictures = [picture for picture in pool.map(load, paths) if picture is not None]
-                if pictures:
-                    spectrum.add(np.stack(pictures))
+        def gather(paths: Sequence[str]) -> tuple[Sums, dict[str, str], dict[str, str]]:
+            """What a block adds, the identities of its pictures, and why the others are left out."""
+            pictures: list[Any] = []
+            ids: dict[str, str] = {}
+            reasons: dict[str, str] = {}
+            for path in paths:
+                try:
+                    picture, ids[path] = load(path)
+                    pictures.append(picture)
+                except ImageError as error:
+                    reasons[path] = str(error)
+            sums = Sums(side, asked, rings)
+            if pictures:
+                sums.add(np.stack(pictures))
+            return sums, ids, reasons
+
+        found = {source: Sums(side, asked, rings) for source in taken}
+        ids: dict[Source, dict[str, str]] = {source: {} for source in taken}
+        left_out: dict[str, str] = {}
+        with progress.bar("spectra", sum(map(len, taken.values()))) as step:
+            for (source, paths), (sums, of, reasons) in _in_order(pool, gather, _blocks(taken), 2 * workers):
+                found[source].merge(sums)
+                ids[source].update(of)
+                left_out.update(reasons)
                 step(len(paths))
-    for source, spectrum in found.items():
-        if not spectrum.count:
-            raise InputError(f"no image of {'/'.join(source)} can be read any more; index the data again.")
-    return SourceSpectra(size, found)
+        twice, reasons = _repeats(ids)
+        left_out.update(reasons)
+        kept = {source: [path for path in of if path not in twice[source]] for source, of in ids.items()}
+        for source, paths in kept.items():
+            if not paths:
+                cause = next((f": {left_out[path]}" for path in taken[source] if path in left_out), "")
+                raise InputError(f"no image of {'/'.join(source)} can be used{cause}.")
+        last = {source: set(paths) for source, paths in equal_numbers(kept).items()}
+        surplus = {source: [path for path in of if path not in last[source]] for source, of in ids.items()}
+        for (source, _), (sums, _, _) in _in_order(pool, gather, _blocks(surplus), 2 * workers):
+            found[source].remove(sums)
+    return SourceSpectra(side, found, asked, rings, str(spec), left_out)
 
 
-def _batches(paths: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(paths), _BATCH):
-        yield paths[start : start + _BATCH]
+def _filtered(rgb: NDArray[np.uint8], spec: Filter, size: int) -> NDArray[np.float32]:
+    images = np.moveaxis(rgb, 2, 0)[None].astype(np.float32) / 255
+    grey: NDArray[np.float32] = grey_of(spec(images))[0]
+    height, width = grey.shape
+    if min(height, width) < size:
+        raise ImageError(f"smaller than the crop of {size} px after {spec}")
+    return grey[crop(height, width, size)]
+
+
+def _blocks(paths: Mapping[Source, Sequence[str]]) -> Iterator[tuple[Source, Sequence[str]]]:
+    for source, of in paths.items():
+        for begin in range(0, len(of), _BLOCK):
+            yield source, of[begin : begin + _BLOCK]
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    work: Callable[[Sequence[str]], Any],
+    blocks: Iterable[tuple[Source, Sequence[str]]],
+    ahead: int,
+) -> Iterator[tuple[tuple[Source, Sequence[str]], Any]]:
+    """Each block and what became of it, in the order given, with at most so many under way."""
+    waiting: deque[tuple[tuple[Source, Sequence[str]], Future[Any]]] = deque()
+    for block in blocks:
+        waiting.append((block, pool.submit(work, block[1])))
+        if len(waiting) > ahead:
+            done, future = waiting.popleft()
+            yield done, future.result()
+    for done, future in waiting:
+        yield done, future.result()
+
+
+def _repeats(ids: Mapping[Source, Mapping[str, str]]) -> tuple[dict[Source, set[str]], dict[str, str]]:
+    """Paths that must not count, by source; and of those that stand under both labels, the reason."""
+    twice: dict[Source, set[str]] = {source: set() for source in ids}
+    under: dict[tuple[str, str], dict[bool, str]] = {}  # data set and picture: real or not, and a path
+    for (dataset, name), of in ids.items():
+        seen = set()
+        for path, identity in of.items():
+            under.setdefault((dataset, identity), {}).setdefault(name == REAL, path)
+            if identity in seen:
+                twice[dataset, name].add(path)
+            seen.add(identity)
+    reasons = {}
+    for (dataset, name), of in ids.items():
+        for path, identity in of.items():
+            other = under[dataset, identity].get(name != REAL)
+            if other is not None:
+                twice[dataset, name].add(path)
+                words = ("real", "fake") if name == REAL else ("fake", "real")
+                reasons[path] = f"the same image is {words[0]} here and {words[1]} in {other}"
+    return twice, reasons
+
+
+@contextlib.contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Filters run in this module's threads, one image in each: threads of PyTorch's own would only wait."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

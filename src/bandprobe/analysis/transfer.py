@@ -2,78 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bandprobe import progress, seeding
+from bandprobe.analysis.score_file import ScoreFile
+from bandprobe.analysis.test_set import TestSet, test_sets
 from bandprobe.errors import InputError
 from bandprobe.files import replacing
 from bandprobe.filters import parse
 from bandprobe.images import Geometry
-from bandprobe.metrics.bootstrap import intervals
+from bandprobe.metrics.batches import batch_means
+from bandprobe.metrics.bootstrap import Interval, intervals
 from bandprobe.metrics.detection import METRICS, blank_reason
 from bandprobe.metrics.resampling import Resamples
-from bandprobe.probes import ProbeFile
-from bandprobe.store import EmbeddingStore, Fingerprint, difference
+from bandprobe.probes import EXTERNAL, LinearProbe, ProbeFile, Relabel
+from bandprobe.protocol import CORRECTED, Protocol
+from bandprobe.store import EmbeddingStore, Fingerprint, comparable, difference
 
 RESAMPLES = 1000
 COLUMNS = (
     "encoder", "trained_on", "train_filter", "tested_on", "dataset", "family_from", "family_to", "filter",
     "cutoff_px", "cutoff_nyq", "metric", "value", "low", "high", "n_real", "n_fake", "ac_removed", "reason",
 )  # fmt: skip
-_DECIMALS = (
-    9  # of values in tables: below any interval's meaning, above rounding that differs between machines
-)
+CONFUSION = (
+    "encoder", "trained_on", "train_filter", "tested_on", "dataset", "filter", "threshold", "tp", "fn", "fp", "tn",
+)  # fmt: skip
+# Of values in tables: below any interval's meaning, above rounding that differs between machines.
+_DECIMALS = 9
+_REDRAWN = 1000  # test images that the published code drew anew at every radius
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """A generator's test fakes and the test reals of their own data set."""
-
-    generator: str
-    family: str
-    dataset: str
-    image_id: NDArray[np.object_]  # (n,), sorted
-    label: NDArray[np.int8]  # (n,)
-
-    __test__ = False  # not a test, whatever its name
-
-
-def test_sets(manifest: pd.DataFrame) -> list[TestSet]:
-    """The test set of every generator, by data set and name.
-
-    Raises:
-        InputError: no generator has test images, or one's data set has no real test image.
-    """
-    rows = manifest[manifest["split"] == "test"]
-    found = []
-    for (dataset, generator), fakes in rows[rows["label"] == 1].groupby(["dataset", "generator"], sort=True):
-        reals = rows[(rows["label"] == 0) & (rows["dataset"] == dataset)]
-        if reals.empty:
-            raise InputError(
-                f"the test split of data set {dataset!r} has no real image to test {generator!r} against; "
-                "add some or leave the generator out."
-            )
-        both = pd.concat([reals, fakes]).drop_duplicates("image_id").sort_values("image_id", kind="stable")
-        ids, labels = both["image_id"].to_numpy(object), both["label"].to_numpy("int8")
-        found.append(TestSet(str(generator), str(fakes["family"].iloc[0]), str(dataset), ids, labels))
-    if not found:
-        raise InputError("no generator has test images; check the manifest's splits.")
-    return found
-
-
-test_sets.__test__ = False  # type: ignore[attr-defined]
+Labels = NDArray[np.int8]
 
 
 def evaluate(
@@ -84,24 +50,32 @@ def evaluate(
     *,
     everywhere: Sequence[str] = ("none",),
     scores: Path | None = None,
+    confusion: Path | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
+    protocol: Protocol = CORRECTED,
+    relabel: Relabel | None = None,
 ) -> pd.DataFrame:
     """Test every probe on every test set.
 
     Probes trained under a filter of `everywhere` are tested under all `filters` (reliance: what they
-    use); the others under the filter they were trained on alone (information: what is there).
+    use), and so is what was not trained here; the others under the filter they were trained on alone
+    (information: what is there).
 
     Args:
         store: holds the test images' embeddings.
         manifest: the images; its test split is used.
         probes: what to test.
-        filters: canonical test filter specs, in the order wanted.
+        filters: canonical test filter specs, in the order wanted. An encoder whose embeddings come from
+            elsewhere is tested under those of them that the store holds.
         everywhere: train filters whose probes are tested under all filters.
-        scores: where to write a row for each image, probe and filter: logit and probability.
+        scores: where to write a row for each image, probe and filter: logit, probability, head output.
+        confusion: where to write the confusion matrices, fake being positive.
         seed: of the bootstrap. Resamples are drawn once for each test set, so that all conditions and
             encoders are paired.
         resamples: bootstrap resamples.
+        protocol: its switches `batch_metrics` and `resampled_test` are obeyed here.
+        relabel: under `fda_relabel`, the labels that count under a filter.
 
     Returns:
         The tidy table with `COLUMNS`, a row for each encoder, probe, test set, filter and metric. A blank
@@ -112,40 +86,45 @@ def evaluate(
         InputError: no test set, nothing to test, or probes trained on embeddings made otherwise.
     """
     sets = test_sets(manifest)
-    drawn = [
-        Resamples.draw(
-            int((one.label == 0).sum()),
-            int((one.label == 1).sum()),
-            resamples,
-            seeding.generator(seed, "bootstrap", one.dataset, one.generator),
-        )
-        for one in sets
-    ]
     ids = np.array(sorted(set().union(*(one.image_id for one in sets))), dtype=object)
-    places = [np.searchsorted(ids, one.image_id) for one in sets]
+    held = set(store.conditions())
     cells = [
         (probe, spec)
         for probe in probes
         for spec in filters
-        if probe.train_filter in everywhere or probe.train_filter == spec
+        if probe.train_filter in (*everywhere, spec) or probe.trained_on == EXTERNAL
+        if (probe.encoder, spec) in held or not probe.source.startswith("table:")
     ]
     if not cells:
         raise InputError("nothing to evaluate: no probe was trained under a filter that is tested.")
-    tables = []
-    with progress.bar("evaluate", len(cells) * len(sets), "cells") as step, _ScoreFile(scores) as written:
+    tables: list[pd.DataFrame] = []
+    confusions: list[pd.DataFrame] = []
+    with progress.bar("evaluate", len(cells) * len(sets), "cells") as step, ScoreFile(scores) as written:
         for encoder in dict.fromkeys(probe.encoder for probe, _ in cells):
             mine = [cell for cell in cells if cell[0].encoder == encoder]
-            logits, conditions = _logits(store, encoder, mine, ids)
-            chances = np.stack([p.probe.probabilities(row) for (p, _), row in zip(mine, logits, strict=True)])
+            logits, chances, conditions = _scores(store, encoder, mine, ids, written)
             thresholds = np.array([probe.probe.threshold for probe, _ in mine])
-            written.add(ids, mine, logits, chances)
-            for one, place, resample in zip(sets, places, drawn, strict=True):
-                found = intervals(one.label, logits[:, place], chances[:, place], thresholds, resample)
-                facts = pd.DataFrame([_facts(probe, conditions[spec], one, place) for probe, spec in mine])
-                for metric in METRICS:
-                    reason = blank_reason(metric, int((one.label == 0).sum())) or ""
-                    tables.append(facts.assign(metric=metric, reason=reason, **found[metric]._asdict()))
+            for one in sets:
+                facts: list[dict[str, Any]] = [{}] * len(mine)
+                found = {metric: np.empty((3, len(mine))) for metric in METRICS}
+                for trial in _trials(one, mine, protocol, relabel, seed, resamples):
+                    place, rows = np.searchsorted(ids, trial.image_id), trial.cells
+                    seen = logits[rows][:, place]
+                    measured = _measure(trial, seen, chances[rows][:, place], thresholds[rows], protocol)
+                    for metric, interval in measured.items():
+                        found[metric][:, rows] = interval
+                    called = _confusion(trial.label, seen, thresholds[rows])
+                    for row, counts in zip(rows, called, strict=True):
+                        probe, spec = mine[row]
+                        facts[row] = _facts(probe, conditions[spec], one, trial, place) | counts
+                tables += _rows(pd.DataFrame(facts), found)
+                confusions.append(pd.DataFrame(facts))
                 step(len(mine))
+    if confusion is not None:
+        with replacing(confusion) as temporary:
+            pd.concat(confusions, ignore_index=True)[list(CONFUSION)].to_csv(
+                temporary, index=False, lineterminator="\n"
+            )
     table = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
     for name in ("cutoff_px", "cutoff_nyq", "value", "low", "high", "ac_removed"):
         table[name] = table[name].astype("float64").round(_DECIMALS if name != "ac_removed" else 5) + 0.0
@@ -165,22 +144,80 @@ class _Condition:
     ac_removed: NDArray[np.float32]  # of each image
 
 
-def _logits(
-    store: EmbeddingStore, encoder: str, cells: Sequence[Cell], ids: NDArray[np.object_]
-) -> tuple[Floats, dict[str, _Condition]]:
-    """Logits (cells, images); the embeddings of a filter are read once for all its probes."""
-    logits = np.empty((len(cells), len(ids)))
+@dataclass(frozen=True)
+class _Trial:
+    """Cells that meet the same images with the same labels."""
+
+    cells: list[int]
+    image_id: NDArray[np.object_]
+    label: Labels
+    resamples: Resamples | None  # None where a class is missing
+    reason: str = ""  # why everything is blank then
+
+
+def _trials(
+    one: TestSet, cells: Sequence[Cell], protocol: Protocol, relabel: Relabel | None, seed: int, size: int
+) -> Iterator[_Trial]:
+    """A test set as its cells meet it: all alike, unless a switch makes filters differ."""
+    names = (one.dataset, one.generator)
+
+    def trial(rows: list[int], ids: NDArray[np.object_], label: Labels, *more: str) -> _Trial:
+        reals, fakes = int((label == 0).sum()), int((label == 1).sum())
+        if not reals or not fakes:
+            word = "real" if not reals else "fake"
+            return _Trial(rows, ids, label, None, f"no image of this test set counts as {word}")
+        drawn = Resamples.draw(reals, fakes, size, seeding.generator(seed, "bootstrap", *names, *more))
+        return _Trial(rows, ids, label, drawn)
+
+    if not protocol.resampled_test and relabel is None:
+        yield trial(list(range(len(cells))), one.image_id, one.label)
+        return
+    for spec in dict.fromkeys(spec for _, spec in cells):
+        rows = [row for row, cell in enumerate(cells) if cell[1] == spec]
+        ids, label = one.image_id, one.label
+        if protocol.resampled_test and len(ids) > _REDRAWN:
+            draw = seeding.generator(seed, "resampled_test", *names, spec)
+            kept = np.sort(draw.choice(len(ids), _REDRAWN, replace=False))
+            ids, label = ids[kept], label[kept]
+        if relabel is not None:
+            label = relabel(spec, ids.tolist(), label)
+        yield trial(rows, ids, label, spec)
+
+
+def _measure(
+    trial: _Trial, logits: Floats, chances: Floats, thresholds: Floats, protocol: Protocol
+) -> dict[str, Interval]:
+    """Every metric of a trial's cells."""
+    if trial.resamples is None:
+        blank = np.full(len(logits), np.nan)
+        return {metric: Interval(blank, blank, blank) for metric in METRICS}
+    found = intervals(trial.label, logits, chances, thresholds, trial.resamples)
+    if protocol.batch_metrics:
+        found |= batch_means(trial.label == 1, logits, thresholds)
+    return found
+
+
+def _scores(
+    store: EmbeddingStore,
+    encoder: str,
+    cells: Sequence[Cell],
+    ids: NDArray[np.object_],
+    written: ScoreFile,
+) -> tuple[Floats, Floats, dict[str, _Condition]]:
+    """Logits and probabilities (cells, images); the embeddings of a filter are read once for all its probes."""
+    logits, chances = np.empty((2, len(cells), len(ids)))
     conditions = {}
     for spec in dict.fromkeys(spec for _, spec in cells):
         rows = store.read(encoder, spec, list(ids))
         stored = store.fingerprint(encoder, spec) or {}
         numbers = [number for number, (_, its) in enumerate(cells) if its == spec]
-        probes = [cells[number][0] for number in numbers]
-        for probe in probes:
-            _check_same_encoder(probe, stored)
-        directions = np.stack([probe.probe.direction for probe in probes])
-        offsets = np.array([[probe.probe.offset] for probe in probes])
-        logits[numbers] = directions @ rows.embedding.T.astype(np.float64) + offsets
+        for number in numbers:
+            _check_same_encoder(cells[number][0], stored)
+        logits[numbers] = _logits([cells[number][0] for number in numbers], rows.embedding)
+        for number in numbers:
+            probe = cells[number][0]
+            chances[number] = probe.probe.probabilities(logits[number])
+            written.add(ids, probe, spec, rows.embedding, logits[number], chances[number])
         grid, cutoff = Geometry.parse(stored["geometry"]).size, parse(spec).cutoff
         conditions[spec] = _Condition(
             spec,
@@ -188,12 +225,29 @@ def _logits(
             np.nan if cutoff is None else cutoff.nyq(grid),
             rows.ac_removed,
         )
-    return logits, conditions
+    return logits, chances, conditions
+
+
+def _logits(probes: Sequence[ProbeFile], embedding: NDArray[np.float32]) -> Floats:
+    """What probes say of the same images, (probes, images); all linear ones in one product."""
+    logits = np.empty((len(probes), len(embedding)))
+    linear = [row for row, file in enumerate(probes) if isinstance(file.probe, LinearProbe)]
+    if linear:
+        models = [probes[row].probe for row in linear]
+        directions = np.stack([model.direction for model in models if isinstance(model, LinearProbe)])
+        offsets = np.array([[model.offset] for model in models if isinstance(model, LinearProbe)])
+        logits[linear] = directions @ embedding.T.astype(np.float64) + offsets
+    for row in set(range(len(probes))) - set(linear):
+        logits[row] = probes[row].probe.logits(embedding)
+    return logits
 
 
 def _check_same_encoder(probe: ProbeFile, stored: Fingerprint) -> None:
-    """A probe may only meet embeddings made as those it was trained on, but for the filter."""
-    wrong = difference({**stored, "filter": ""}, {**probe.fingerprint, "filter": ""})
+    """A probe may only meet embeddings made as those it was trained on, but for the filter.
+
+    An imported probe does not know what it was trained on.
+    """
+    wrong = difference(comparable(stored), comparable(probe.fingerprint)) if probe.fingerprint else ""
     if wrong:
         raise InputError(
             f"probe {probe.trained_on!r} of {probe.encoder!r} was trained on embeddings made otherwise than "
@@ -201,7 +255,9 @@ def _check_same_encoder(probe: ProbeFile, stored: Fingerprint) -> None:
         )
 
 
-def _facts(probe: ProbeFile, condition: _Condition, one: TestSet, place: NDArray[np.intp]) -> dict[str, Any]:
+def _facts(
+    probe: ProbeFile, condition: _Condition, one: TestSet, trial: _Trial, place: NDArray[np.intp]
+) -> dict[str, Any]:
     """What the rows of a cell say besides the metric."""
     return {
         "encoder": probe.encoder,
@@ -214,44 +270,33 @@ def _facts(probe: ProbeFile, condition: _Condition, one: TestSet, place: NDArray
         "filter": condition.filter,
         "cutoff_px": condition.cutoff_px,
         "cutoff_nyq": condition.cutoff_nyq,
-        "n_real": int((one.label == 0).sum()),
-        "n_fake": int((one.label == 1).sum()),
+        "n_real": int((trial.label == 0).sum()),
+        "n_fake": int((trial.label == 1).sum()),
         "ac_removed": float(condition.ac_removed[place].mean()),
+        "blank": trial.reason,
     }
 
 
-class _ScoreFile:
-    """A row for each image and cell, whole or not at all."""
+def _confusion(label: Labels, logits: Floats, thresholds: Floats) -> list[dict[str, float]]:
+    """Counts at the threshold of each cell, fake being positive."""
+    fake, called = label == 1, logits >= thresholds[:, None]
+    return [
+        {
+            "threshold": float(threshold),
+            "tp": int((row & fake).sum()),
+            "fn": int((~row & fake).sum()),
+            "fp": int((row & ~fake).sum()),
+            "tn": int((~row & ~fake).sum()),
+        }
+        for row, threshold in zip(called, thresholds, strict=True)
+    ]
 
-    def __init__(self, path: Path | None) -> None:
-        name = pa.dictionary(pa.int32(), pa.string())
-        texts = [(column, name) for column in ("encoder", "trained_on", "train_filter", "filter")]
-        numbers = [("logit", pa.float64()), ("probability", pa.float64())]
-        self._schema = pa.schema([("image_id", pa.string()), *texts, *numbers])
-        self._stack = contextlib.ExitStack()
-        self._path = path
-        self._writer: pq.ParquetWriter | None = None
 
-    def __enter__(self) -> _ScoreFile:
-        if self._path is not None:
-            temporary = self._stack.enter_context(replacing(self._path))
-            self._writer = self._stack.enter_context(
-                pq.ParquetWriter(temporary, self._schema, compression="zstd")
-            )
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
-
-    def add(self, ids: NDArray[np.object_], cells: Sequence[Cell], logits: Floats, chances: Floats) -> None:
-        if self._writer is None:
-            return
-        constant = pa.array(np.zeros(len(ids), np.int32))
-        images = pa.array(ids.tolist(), pa.string())
-        for (probe, spec), logit, chance in zip(cells, logits, chances, strict=True):
-            texts = [
-                pa.DictionaryArray.from_arrays(constant, pa.array([text]))
-                for text in (probe.encoder, probe.trained_on, probe.train_filter, spec)
-            ]
-            columns = [images, *texts, pa.array(logit), pa.array(chance)]
-            self._writer.write_table(pa.table(columns, schema=self._schema))
+def _rows(facts: pd.DataFrame, found: dict[str, Floats]) -> Iterator[pd.DataFrame]:
+    """The rows of the cells of a test set, metric by metric."""
+    for metric, (value, low, high) in found.items():
+        blank = [blank_reason(metric, n) or "" for n in facts["n_real"]]
+        reason = np.where(facts["blank"] == "", blank, facts["blank"])
+        yield facts.assign(
+            metric=metric, value=value, low=low, high=high, reason=np.where(np.isnan(value), reason, "")
+        )

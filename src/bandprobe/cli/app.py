@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bandprobe.cli import data, embeddings, studies
+from bandprobe.cli import data, embedding_space, embeddings, probe_import, shift, spectra, studies
 
 app = typer.Typer(
     name="bandprobe",
@@ -33,16 +33,20 @@ for _command in (
     studies.study,
     data.index,
     data.filter_images,
-    data.spectrum,
+    spectra.spectrum,
+    shift.mmd,
+    embedding_space.entropy,
+    embedding_space.project,
     embeddings.embed,
     embeddings.train,
     embeddings.evaluate,
     studies.report,
     embeddings.score,
+    probe_import.import_probe,
     data.encoders,
     data.filters,
 ):
-    app.command(_command.__name__.removesuffix("_images"))(_command)
+    app.command(_command.__name__.removesuffix("_images").replace("_", "-"))(_command)
 
 _store = typer.Typer(help="Look after an embedding store.", no_args_is_help=True, rich_markup_mode=None)
 _store.command("verify")(embeddings.verify)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 
 def spread(arguments: list[str]) -> list[str]:
     """Repeat a list option before each further value that can only be its own.
 
-    A word behind `--filter`, `--train-filter`, `--encoder` or `--train-on` is another value where it is a
-    filter spec, an encoder, or a training set; anything else, such as a file, stays what it was.
+    A word behind an option that takes several is another value where it is a filter spec, an encoder, a
+    training set, or one of the option's own words; anything else, such as a file, stays what it was.
     """
     tests = {
         "--filter": _is_filter,
         "--train-filter": _is_filter,
         "--encoder": _is_encoder,
         "--train-on": _is_set,
+        "--augment": _is_filter,
+        "--method": ("tsne", "pca", "umap").__contains__,
+        "--kind": _is_kind,
     }
     spreaded: list[str] = []
     option = ""
@@ -34,18 +38,34 @@ def spread(arguments: list[str]) -> list[str]:
 
 
 def _is_filter(word: str) -> bool:
-    from bandprobe.filters.spec import KINDS, PRESETS
+    from bandprobe.filters import KINDS, PRESETS
 
-    return word.partition(":")[0].partition("+")[0] in {*KINDS, *PRESETS} and not Path(word).exists()
+    return re.split("[:+,]", word)[0] in {*KINDS, *PRESETS} and not Path(word).exists()
 
 
 def _is_encoder(word: str) -> bool:
     from bandprobe.encoders.catalogue import ENTRIES
+    from bandprobe.encoders.compound_names import TOKENS, split
+    from bandprobe.errors import EncoderError
 
+    word = word.removesuffix(TOKENS)
     if Path(word).exists():
         return any((Path(word) / name).is_file() for name in ("config.json", "open_clip_config.json"))
-    return word in ENTRIES or word.startswith(("openclip:", "timm:"))
+    try:
+        parts = split(word)
+    except EncoderError:
+        return False
+    if len(parts) > 1 or parts[0].spec:  # what it joins need not all be known by sight
+        return any(_is_encoder(part.name) for part in parts)
+    known = ("openclip:", "timm:", "detector:", "table:", "random:")
+    return word in ENTRIES or word.startswith(known)
 
 
 def _is_set(word: str) -> bool:
     return word in {"each", "families", "all"} or word.startswith("family:")
+
+
+def _is_kind(word: str) -> bool:
+    from bandprobe.metrics.spectrum_kinds import WORDS
+
+    return word in WORDS

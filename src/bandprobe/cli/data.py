@@ -1,4 +1,4 @@
-"""What has to do with images alone: `index`, `filter`, `spectrum`, `encoders`, `filters`."""
+"""What has to do with images alone: `index`, `filter`, `encoders`, `filters`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 from bandprobe import progress
 from bandprobe.cli.options import (
     Background,
-    Data,
     FilterSpecs,
     Json,
     Layout,
@@ -155,6 +154,10 @@ def filter_images(
         ),
     ] = "native",
     show: Annotated[bool, typer.Option("--show", help="Write masks and spectra as well, in show/.")] = False,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Data whose sources can be references, as in reference=Real.", metavar="DATA"),
+    ] = None,
     background: Background = "white",
     limit: Limit = None,
     json: Json = False,
@@ -162,62 +165,26 @@ def filter_images(
 ) -> None:
     """Write filtered images, 8-bit PNG, with an index.csv that maps each to its source and spec.
 
-    Example: bandprobe filter photo.png --filter lowpass:30px --filter highpass:0.25nyq --out filtered --show
+    Examples: bandprobe filter photo.png --filter lowpass:30px --filter highpass:0.25nyq --out filtered --show
+    bandprobe filter fake.png --filter fda:0.01:reference=photo.png --out adapted
     """
     from bandprobe.analysis.filtering import write_filtered
     from bandprobe.cli.options import show as show_json
     from bandprobe.filters import expand
+    from bandprobe.images import build
+    from bandprobe.machine import cores
 
+    specs = expand(filter)
     with progress.quiet(quiet):
+        table = build(data, background=background, workers=cores()).table if data else None
         done = write_filtered(
-            images, expand(filter), out, size=size, show=show, background=background, limit=limit
+            images, specs, out, size=size, show=show, background=background, limit=limit, table=table
         )
     if json:
         show_json({"index": str(out / "index.csv"), "written": done.written, "left_out": done.left_out})
     else:
         typer.echo(f"{done.written} images written; {out / 'index.csv'} says which is which")
     raise typer.Exit(listed(done.left_out))
-
-
-def spectrum(
-    data: Data,
-    out: Out,
-    layout: Layout = "auto",
-    size: Annotated[
-        int | None,
-        typer.Option(min=8, help="Side of the centre crop; what all images hold by default.", metavar="N"),
-    ] = None,
-    samples: Annotated[
-        int, typer.Option(min=2, help="At most so many images of each source.", metavar="N")
-    ] = 1000,
-    background: Background = "white",
-    limit: Limit = None,
-    workers: Workers = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Spectra of every source: radial density, and the high-pass residual in two dimensions."""
-    from bandprobe.analysis import spectra
-    from bandprobe.files import output_folder
-    from bandprobe.images import build
-    from bandprobe.machine import cores
-    from bandprobe.report import spectra_figures
-
-    folder, threads = output_folder(out), workers or cores()
-    with progress.quiet(quiet):
-        manifest = build(data, layout=layout, background=background, limit=limit, workers=threads)
-        found = spectra(manifest.table, size=size, samples=samples, background=background, workers=threads)
-        found.save(folder / "spectra.npz")
-        fakes = manifest.table[manifest.table["label"] == 1]
-        figures = spectra_figures(folder, dict(zip(fakes["generator"], fakes["family"], strict=True)))
-    left_out = dict(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True))
-    if json:
-        show({"spectra": str(folder / "spectra.npz"), "figures": [str(path) for path in figures],
-              "slopes": found.slopes, "left_out": left_out})  # fmt: skip
-    else:
-        for path in figures:
-            typer.echo(path)
-    raise typer.Exit(listed(left_out))
 
 
 def encoders(json: Json = False) -> None:
@@ -241,37 +208,62 @@ def encoders(json: Json = False) -> None:
     )
     typer.echo(
         "\nAlso: a Hugging Face id (owner/model), a folder written by save_pretrained, openclip:MODEL/TAG, "
-        "timm:NAME.\nname=ENCODER renames one."
+        "timm:NAME."
+        "\ndetector:FILE.onnx       a detector of your own, images in, logits out; no probe is trained"
+        "\ndetector:MODULE:FUNCTION the same in Python (FILE.py:FUNCTION too)"
+        "\ntable:FILE.parquet       embeddings computed elsewhere: image_id or path, filter, embedding"
+        "\nrandom:ENCODER           the same encoder with weights drawn anew; random:2:ENCODER with seed 2"
+        "\nENCODER#tokens           its class and patch tokens, for a head that attends to them"
+        "\nA@FILTER+B               several at once, each behind a filter of its own if asked; a range of the "
+        "filter\n                         stands for many: dinov2-giant@lowpass:5..185/5px+openclip-vit-g-14"
+        "\nname=ENCODER renames one."
     )
 
 
 def filters(json: Json = False) -> None:
     """The filter grammar and what each filter does."""
-    from bandprobe.filters.spec import KINDS, PRESETS, expand
+    from bandprobe.filters import KINDS, PRESETS, expand
 
     if json:
         show(
             {
                 "kinds": [
-                    {"name": k.name, "cutoff": k.cutoff, "keys": list(k.keys), "gain": k.gain}
-                    for k in KINDS.values()
+                    {
+                        "name": kind.name,
+                        "argument": kind.argument,
+                        "cutoff": kind.cutoff,
+                        "keys": list(kind.keys),
+                        "gain": kind.gain,
+                        "example": kind.example,
+                    }
+                    for kind in KINDS.values()
                 ],
                 "presets": {name: [str(f) for f in expand(name)] for name in PRESETS},
             }
         )
         return
     rows = [
-        (kind.name + (":CUTOFF" if kind.cutoff else ""), " ".join(f"{key}=" for key in kind.keys), kind.gain)
+        (
+            kind.name + (f":{kind.argument}" if kind.argument else ""),
+            " ".join(f"{key}=" for key in kind.keys),
+            kind.gain,
+        )
         for kind in KINDS.values()
     ]
-    typer.echo("KIND[:CUTOFF][:key=value...]\n")
-    typer.echo("\n".join(aligned(("filter", "keys", "gain"), rows)))
+    typer.echo("KIND[:ARGUMENT][:key=value...]\n")
+    typer.echo("\n".join(aligned(("filter", "keys", "gain, or what it does"), rows)))
     typer.echo(
         "\nCUTOFF  30px (cycles per shorter side), 0.25nyq (of Nyquist) or 0.1cpp (cycles per pixel)"
-        "\nrange   lowpass:5..185/5px stands for 37 filters"
-        "\nchain   lowpass:30px+highpass:5px"
+        "\nrange   lowpass:5..185/5px stands for 37 filters, jpeg:50..90/10 for 5"
+        "\nchain   lowpass:30px+highpass:5px, jpeg:75+lowpass:30px: one after the other"
         "\norder=  n of a Butterworth filter (1)         width=  W of a band (20px)"
         "\ndc=     keep: the mean stays (default); zero: the textbook mask"
         "\nbits=8  clip and round to 8-bit levels; encoders get unclipped floats otherwise"
-        "\npreset  thesis: identity, lowpass:1px and lowpass:5..185/5px"
+        "\nreference=  an image file, or a source of the data (Real, a generator), of which each image draws one;"
+        "\n        write %25 %2C %3A %2B for % , : + in its name"
+        "\nsplit=  where references are drawn: train (default), val or test"
+        "\nseed=   of what is drawn for each image by its id: references, cut-offs, noise (0)"
+        "\nMASK    of inject: bandpass (default), lowpass, highpass or ideal- before one of them"
+        f"\npreset  thesis: {', '.join(PRESETS['thesis'])}"
+        f"\n        claims: {len(expand('claims'))} conditions, what the claims of the report are judged on"
     )

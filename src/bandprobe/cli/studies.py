@@ -47,6 +47,19 @@ def study(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images a batch.", metavar="N")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads and processes.", metavar="N")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Decides every random draw.", metavar="N")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="corrected, thesis, or switches of the published protocol, joined by commas.",
+            metavar="WORDS",
+        ),
+    ] = None,
+    ablate_protocol: Annotated[
+        bool,
+        typer.Option(
+            "--ablate-protocol", help="Run once more with each switch, and say how far each number moves."
+        ),
+    ] = False,
     strict: Strict = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -65,20 +78,31 @@ def study(
             workers=workers,
             seed=seed,
             strict=strict or None,
+            protocol=protocol,
         )
-        _finish(chosen.run(out), json)
+        _finish(chosen.ablate(out) if ablate_protocol else chosen.run(out), json)
 
 
 def report(
     run: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            help="Published numbers to set beside the run's: thesis, or a CSV file of their form.",
+            metavar="thesis|FILE.csv",
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rebuild a run's figures and report.html from what it holds."""
+    """Rebuild a run's figures and report.html from what it holds.
+
+    Example: bandprobe report runs/bedroom --compare thesis
+    """
     from bandprobe.report import build
 
     with progress.quiet(quiet):
-        page = build(run)
+        page = build(run, compare)
     if json:
         show({"report": str(page)})
     else:

@@ -16,7 +16,7 @@ from bandprobe.metrics.detection import (
     reals_needed,
     roc_curve,
 )
-from bandprobe.metrics.grey import median3, residual, to_grey
+from bandprobe.metrics.grey import luma, median3, residual, to_grey
 from bandprobe.metrics.intervals import (
     DeLong,
     PairedDeLong,
@@ -26,7 +26,7 @@ from bandprobe.metrics.intervals import (
     wilson,
 )
 from bandprobe.metrics.permutation import PDDifference, pd_difference
-from bandprobe.metrics.radial import radial_power, ring_frequencies, spectral_slope
+from bandprobe.metrics.radial import RadialDensity, radial_power, ring_frequencies, spectral_slope
 from bandprobe.metrics.replication import replicates
 from bandprobe.metrics.resampling import Resamples, draw_counts
 from bandprobe.metrics.spectra import Spectrum
@@ -38,6 +38,7 @@ __all__ = [
     "Interval",
     "PDDifference",
     "PairedDeLong",
+    "RadialDensity",
     "Resamples",
     "Roc",
     "Spectrum",
@@ -52,6 +53,7 @@ __all__ = [
     "ece",
     "equal_error_rate",
     "evaluate",
+    "luma",
     "median3",
     "pd_difference",
     "probability_of_detection",

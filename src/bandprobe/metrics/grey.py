@@ -10,19 +10,20 @@ from PIL import Image
 
 from bandprobe.errors import ShapeError
 
-Images = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+Images = npt.NDArray[np.uint8] | npt.NDArray[np.float32] | npt.NDArray[np.float64]
+
+LEVELS = 127.5  # 8-bit levels from black to middle grey: level / 127.5 - 1 is in [-1, 1]
 
 
-def to_grey(rgb: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.float32]:
-    """Luma of the centre of a colour image.
+def luma(rgb: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """Luma of the centre of a colour image in 8-bit levels.
 
     Args:
         rgb: uint8, shape (height, width, 3), both at least `size`.
         size: side of the square that is cut out, from `height // 2 - size // 2` on.
 
     Returns:
-        float32, shape (size, size), `x / 127.5 - 1`, so in [-1, 1]; x is Pillow's mode L (ITU-R 601 luma,
-        rounded to 8 bits).
+        uint8, shape (size, size): Pillow's mode L (ITU-R 601 luma, rounded to 8 bits).
 
     Raises:
         ShapeError: not an 8-bit RGB image, or smaller than the square.
@@ -38,9 +39,35 @@ def to_grey(rgb: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.float32]:
             f"size must lie between 1 and the shorter side; got {size} for an image of {height} x {width}. "
             "Choose a smaller size or leave the image out."
         )
+    return np.asarray(Image.fromarray(np.ascontiguousarray(rgb[crop(height, width, size)])).convert("L"))
+
+
+def crop(height: int, width: int, size: int) -> tuple[slice, slice]:
+    """Rows and columns of the centre crop of `size` pixels, even margins or one pixel more at the end."""
     top, left = height // 2 - size // 2, width // 2 - size // 2
-    centre = np.ascontiguousarray(rgb[top : top + size, left : left + size])
-    return np.asarray(Image.fromarray(centre).convert("L"), dtype=np.float32) / np.float32(127.5) - 1
+    return slice(top, top + size), slice(left, left + size)
+
+
+def to_grey(rgb: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.float32]:
+    """`luma` as `x / 127.5 - 1`: float32, shape (size, size), in [-1, 1].
+
+    Raises:
+        ShapeError: not an 8-bit RGB image, or smaller than the square.
+    """
+    return luma(rgb, size).astype(np.float32) / np.float32(LEVELS) - 1
+
+
+def grey_of(images: Any) -> Any:
+    """Grey of filtered colour images, not rounded to 8 bits.
+
+    Args:
+        images: float, shape (n, 3, height, width), nominally in [0, 1].
+
+    Returns:
+        Same dtype, shape (n, height, width), nominally in [-1, 1]: `2 (0.299 R + 0.587 G + 0.114 B) - 1`.
+    """
+    red, green, blue = (images[:, channel] for channel in range(3))
+    return 2 * (0.299 * red + 0.587 * green + 0.114 * blue) - 1
 
 
 def median3(images: Images) -> Images:
@@ -82,17 +109,31 @@ def residual(images: Images) -> Images:
         images: grey, shape (n, size, size).
 
     Returns:
-        Same shape and dtype; noise and the traces of up-sampling, without the scene.
+        Same shape and dtype, but float32 of 8-bit levels, which holds them exactly; noise and the traces
+        of up-sampling, without the scene.
 
     Raises:
         ShapeError: images is not (n, size, size) with even size.
     """
     checked = checked_grey(images)
-    return checked - median3(checked)
+    dtype = np.float32 if checked.dtype == np.uint8 else checked.dtype
+    return cast(Images, np.subtract(checked, median3(checked), dtype=dtype))
+
+
+def centred(images: Images) -> Images:
+    """Checked grey around zero: of uint8 levels `level - 127.5` in float32, which is exact; floats as they are."""
+    if images.dtype == np.uint8:
+        return np.subtract(images, np.float32(LEVELS), dtype=np.float32)
+    return images
+
+
+def unit_of(images: Images) -> float:
+    """What takes differences of these values to the range [-1, 1]: 1 / 127.5 of levels, 1 of floats."""
+    return 1 / LEVELS if images.dtype == np.uint8 else 1.0
 
 
 def checked_grey(images: Images, size: int | None = None) -> Images:
-    """`images` as floats of shape (n, size, size).
+    """`images`, uint8 or floats, of shape (n, size, size); other dtypes become float64.
 
     Raises:
         ShapeError: another shape, or an odd or other size.
@@ -109,4 +150,5 @@ def checked_grey(images: Images, size: int | None = None) -> Images:
         raise ShapeError(
             f"images must have shape {wanted}; got {shape}. Average RGB to grey and crop to a square first."
         )
-    return images if images.dtype in (np.float32, np.float64) else np.asarray(images, dtype=np.float64)
+    known = images.dtype in (np.uint8, np.float32, np.float64)
+    return images if known else np.asarray(images, dtype=np.float64)

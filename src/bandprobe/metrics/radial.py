@@ -10,19 +10,19 @@ import numpy.typing as npt
 from scipy import fft, sparse
 
 from bandprobe.errors import InputError, ShapeError
-from bandprobe.metrics.grey import Images, checked_grey
+from bandprobe.metrics.gathering import Gathered
+from bandprobe.metrics.grey import Images, centred, checked_grey, unit_of
 
 Floats = npt.NDArray[np.float64]
 Rings = Literal["dc", "ricker"]
-
-BLOCK = 150_000  # pixels transformed at a time: their intermediate results should stay in cache
 
 
 def radial_power(images: Images, rings: Rings = "dc") -> Floats:
     """Mean power in each one-cycle ring of the 2-D spectrum.
 
     Args:
-        images: grey, shape (n, size, size), size even, values in [-1, 1].
+        images: grey, shape (n, size, size), size even; floats in [-1, 1], or uint8 levels, which stand
+            for `level / 127.5 - 1`.
         rings: `dc` or `ricker`.
 
     Returns:
@@ -42,15 +42,71 @@ def radial_power(images: Images, rings: Rings = "dc") -> Floats:
     """
     checked = checked_grey(images)
     average = ring_average(checked.shape[1], rings)
-    block = max(1, BLOCK // checked[0].size) if len(checked) else 1
-    found = [
-        (
-            average
-            @ power_of(fft.rfft2(checked[i : i + block], norm="ortho")).reshape(-1, average.shape[1]).T
-        ).T
-        for i in range(0, len(checked), block)
-    ]
-    return np.concatenate(found) if found else np.empty((0, average.shape[0]))
+    return _ring_means(checked, average)
+
+
+def _ring_means(images: Images, average: Any) -> Floats:
+    """`radial_power` of checked images. One after the other, in the same two arrays: temporaries of a batch
+    would be handed back to the system and asked for again, which takes longer than the FFT."""
+    size = images.shape[1]
+    found = np.empty((len(images), average.shape[0]))
+    room = np.empty((size, size // 2 + 1)), np.empty((size, size // 2 + 1))
+    for at, image in enumerate(images):
+        power = power_of(fft.rfft2(centred(image), norm="ortho"), room)
+        found[at] = average @ power.ravel()
+    return found * unit_of(images) ** 2
+
+
+class RadialDensity(Gathered):
+    """Mean and deviation over images of `radial_power`, gathered batch by batch.
+
+    Args:
+        size: side of the images, even.
+        rings: `dc` or `ricker`.
+
+    Raises:
+        ShapeError: size is odd or below 4.
+        InputError: `rings` is unknown.
+    """
+
+    _sums = ("_total", "_squares")
+
+    def __init__(self, size: int, rings: Rings = "dc") -> None:
+        super().__init__(size)
+        self.rings = rings
+        self._average = ring_average(size, rings)
+        self._total = np.zeros(self._average.shape[0])
+        self._squares = np.zeros(self._average.shape[0])
+
+    def _add(self, images: Images) -> None:
+        power = _ring_means(images, self._average)
+        self._total += power.sum(axis=0)
+        self._squares += (power**2).sum(axis=0)
+
+    @property
+    def kind(self) -> str:
+        """What is gathered, in words."""
+        return f"rings={self.rings!r}"
+
+    @property
+    def frequencies(self) -> Floats:
+        """Of each column, as a fraction of Nyquist."""
+        return ring_frequencies(self.size, self.rings)
+
+    @property
+    def mean(self) -> Floats:
+        """Mean over images, shape (columns,), squared intensity."""
+        return np.asarray(self._total / self._n)
+
+    @property
+    def std(self) -> Floats:
+        """Standard deviation over images, shape (columns,)."""
+        return np.asarray(np.sqrt(np.maximum(self._squares / self._n - self.mean**2, 0)))
+
+    @property
+    def slope(self) -> float:
+        """`spectral_slope` of the mean, 0.1 to 0.5 of Nyquist."""
+        return float(spectral_slope(self.mean, frequencies=self.frequencies))
 
 
 def ring_frequencies(size: int, rings: Rings = "dc") -> Floats:
@@ -111,9 +167,18 @@ def spectral_slope(
     return np.asarray(np.log(chosen) @ x / (x @ x))
 
 
-def power_of(spectrum: Any) -> Floats:
-    """Squared magnitude, float64."""
-    return np.asarray(spectrum.real, np.float64) ** 2 + np.asarray(spectrum.imag, np.float64) ** 2
+def power_of(spectrum: Any, room: tuple[Floats, Floats] | None = None) -> Floats:
+    """Squared magnitude in float64, where squares of float32 are exact: a deviation is a difference of them.
+
+    Args:
+        spectrum: real or complex.
+        room: two arrays of its shape to work in; the first is the result.
+    """
+    power, other = room or (None, None)
+    power = np.asarray(np.square(spectrum.real, out=power, dtype=np.float64))
+    if np.iscomplexobj(spectrum):
+        power += np.square(spectrum.imag, out=other, dtype=np.float64)
+    return power
 
 
 @lru_cache(maxsize=8)

@@ -1,155 +1,146 @@
 """Spectra of grey images, averaged over a source: what a generator leaves behind in frequency space.
 
-Two-dimensional spectra are shown with DC in the middle, at `(size // 2, size // 2)`, as everywhere here.
+Fourier spectra are shown with DC in the middle, at `(size // 2, size // 2)`, as everywhere here.
 Conventions, window sizes and quantities are those of Ricker et al. 2022 (arXiv:2210.14571).
 """
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from scipy import fft
 
-from bandprobe.errors import InputError, ShapeError
-from bandprobe.metrics.grey import Images, checked_grey, residual
-from bandprobe.metrics.radial import BLOCK, Floats, Rings, half_index, power_of, ring_average, spectral_slope
+from bandprobe.errors import InputError, did_you_mean
+from bandprobe.metrics.gathering import Gathered
+from bandprobe.metrics.grey import Images, centred, residual, unit_of
+from bandprobe.metrics.radial import Floats, half_index, power_of
+from bandprobe.metrics.spectrum_kinds import STATISTICS, TRANSFORMS
 
 
-class Spectrum:
-    """Mean spectra of one source, gathered batch by batch in memory that does not grow with images.
+class Spectrum(Gathered):
+    """Two-dimensional spectrum F of one source, gathered batch by batch in memory that does not grow.
 
-    The two-dimensional FFT spectra are those of the high-pass residual (`fft_hp`), or of the image itself
-    with `high_pass=False`; DCT and density are always those of the image.
+    `|E[F]|` is the transform of the mean image, so that a source of which nothing else is asked needs one
+    transform in all. The sums are float64; those of 8-bit levels are exact.
 
     Args:
         size: side of the images, even.
-        high_pass: subtract the 3 x 3 median before the FFT.
+        transform: `fft_hp` (FFT of the image less its 3 x 3 median), `fft` (of the image itself) or `dct`
+            (type II); all with the ortho norm.
+        spread: transform each image, for `magnitude`, `power` and `std`.
 
     Raises:
         ShapeError: size is odd or below 4.
+        InputError: the transform is unknown.
     """
 
-    def __init__(self, size: int, *, high_pass: bool = True) -> None:
-        if size < 4 or size % 2:
-            raise ShapeError(f"size must be even and at least 4; got {size}. Crop to an even square.")
-        self.size = size
-        self.high_pass = high_pass
-        self.count = 0
-        half = (size, size // 2 + 1)
-        self._sum = np.zeros(half, dtype=np.complex128)
-        self._magnitude = np.zeros(half)
-        self._power = np.zeros(half)
+    _sums = ("_pixels", "_squares", "_mean", "_magnitude", "_power")
+
+    def __init__(self, size: int, transform: str = "fft_hp", *, spread: bool = True) -> None:
+        if transform not in TRANSFORMS:
+            raise InputError(
+                f"transform must be one of {', '.join(TRANSFORMS)}; got {transform!r}."
+                f"{did_you_mean(transform, TRANSFORMS)}"
+            )
+        super().__init__(size)
+        self.transform = transform
+        self.spread = spread
+        real = transform == "dct"
+        plane = (size, size if real else size // 2 + 1) if spread else (0, 0)
         self._pixels = np.zeros((size, size))
-        self._image_power = np.zeros(half)
-        self._rings = np.zeros((2, size // 2 + 1))  # density of each image, and its square
-
-    def add(self, images: Images) -> Spectrum:
-        """Add a batch.
-
-        Args:
-            images: grey, shape (n, size, size), values in [-1, 1].
-
-        Returns:
-            This object.
-
-        Raises:
-            ShapeError: images is not (n, size, size) with this size.
-        """
-        checked = checked_grey(images, self.size)
-        block = max(1, BLOCK // self.size**2)
-        for begin in range(0, len(checked), block):
-            self._add(checked[begin : begin + block])
-        return self
+        self._squares = 0.0  # of pixels, their mean over each image
+        self._mean = np.zeros(plane, dtype=np.float64 if real else np.complex128)
+        self._magnitude = np.zeros(plane)
+        self._power = np.zeros(plane)
+        self._room = np.empty(plane), np.empty(plane)
 
     def _add(self, images: Images) -> None:
-        plain = power_of(fft.rfft2(images, norm="ortho"))
-        shown = fft.rfft2(residual(images) if self.high_pass else images, norm="ortho")
-        power = power_of(shown)
-        self.count += len(images)
-        self._sum += shown.sum(axis=0, dtype=np.complex128)
-        self._magnitude += np.sqrt(power).sum(axis=0)
-        self._power += power.sum(axis=0)
-        self._pixels += images.sum(axis=0, dtype=np.float64)
-        self._image_power += plain.sum(axis=0)
-        density = (ring_average(self.size, "dc") @ plain.reshape(len(images), -1).T).T
-        self._rings += density.sum(axis=0), (density**2).sum(axis=0)
+        exact, scale = residual(images) if self.transform == "fft_hp" else centred(images), unit_of(images)
+        self._pixels += exact.sum(axis=0, dtype=np.float64) * scale
+        if not self.spread:
+            # Row by row: in float32 the squares of 8-bit residuals sum exactly over 256 columns.
+            squares = np.einsum("nij,nij->ni", exact, exact).sum(dtype=np.float64)
+            self._squares += float(squares) * (scale / self.size) ** 2
+            return
+        for image in exact:
+            shown = self._transformed(image * image.dtype.type(scale))
+            # Straight into the sums, by way of the same two arrays: temporaries of this size would be handed
+            # back to the system and asked for again, image after image, which takes as long as the FFT.
+            power = power_of(shown, self._room)
+            self._mean += shown
+            self._power += power
+            self._magnitude += np.sqrt(power, out=power)
 
-    def merge(self, other: Spectrum) -> Spectrum:
-        """Add what another object gathered, e.g. in another process.
+    def _transformed(self, images: Any) -> Any:
+        """Of images, shape (..., size, size): the DCT, or the half of the FFT that holds it all."""
+        if self.transform == "dct":
+            return fft.dctn(images, axes=(-2, -1), norm="ortho")
+        return fft.rfft2(images, norm="ortho")
 
-        Args:
-            other: of the same size and kind; left as it is.
-
-        Returns:
-            This object.
-
-        Raises:
-            InputError: the other is of another size or kind.
-        """
-        if (self.size, self.high_pass) != (other.size, other.high_pass):
-            raise InputError(
-                f"other must have size {self.size} and high_pass={self.high_pass}; got {other.size} and "
-                f"{other.high_pass}. Gather both spectra alike."
-            )
-        self.count += other.count
-        for name in ("_sum", "_magnitude", "_power", "_pixels", "_image_power", "_rings"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        return self
+    @property
+    def kind(self) -> str:
+        """What is gathered, in words."""
+        return f"transform={self.transform!r}, spread={self.spread}"
 
     @property
     def coherent(self) -> Floats:
         """`|E[F]|`, shape (size, size): what all images have in common in phase; falls to `floor` without."""
-        return self._shown(np.abs(self._sum / self._n))
+        return self._shown(np.abs(self._transformed(self._pixels / self._n)))
 
     @property
     def floor(self) -> Floats:
-        """What `coherent` comes to by chance, `sqrt(pi / 4) deviation / sqrt(n)`, shape (size, size).
+        """What `coherent` comes to by chance, shape (size, size).
 
-        The mean length of the average of n complex numbers of independent phase.
+        The mean length of the average of n numbers of independent phase: `sqrt(pi / 4) std / sqrt(n)` of
+        complex numbers, `sqrt(2 / pi) std / sqrt(n)` of a DCT's real ones. Without `spread` the standard
+        deviation is not known frequency by frequency, and its root mean square over all of them, which is
+        that over pixels (Parseval), stands everywhere.
         """
-        return np.asarray(np.sqrt(np.pi / 4 / self._n) * self.deviation)
+        if self.spread:
+            std = self.std
+        else:
+            variance = self._squares / self._n - np.mean((self._pixels / self._n) ** 2)
+            std = np.full((self.size, self.size), math.sqrt(max(float(variance), 0.0)))
+        share = 2 / math.pi if self.transform == "dct" else math.pi / 4
+        return np.asarray(math.sqrt(share / self._n) * std)
 
     @property
     def magnitude(self) -> Floats:
         """`E|F|`, shape (size, size)."""
-        return self._shown(self._magnitude / self._n)
+        return self._shown(self._spread(self._magnitude) / self._n)
 
     @property
     def power(self) -> Floats:
         """`E|F|^2`, shape (size, size)."""
-        return self._shown(self._power / self._n)
+        return self._shown(self._spread(self._power) / self._n)
 
     @property
-    def deviation(self) -> Floats:
+    def std(self) -> Floats:
         """Standard deviation over images, `sqrt(E|F - E[F]|^2)`, shape (size, size)."""
-        variance = self._power / self._n - power_of(self._sum / self._n)
+        variance = self._spread(self._power) / self._n - power_of(self._mean / self._n)
         return self._shown(np.sqrt(np.maximum(variance, 0)))  # rounding may leave -1e-16
 
-    @property
-    def dct(self) -> Floats:
-        """`|E[DCT]|` (type II, ortho) of the images, shape (size, size), DC at the upper left."""
-        return np.asarray(np.abs(fft.dctn(self._pixels / self._n, norm="ortho")))
+    def statistic(self, name: str) -> Floats:
+        """`coherent`, `magnitude`, `power` or `std` by its name.
 
-    def density(self, rings: Rings = "dc") -> Floats:
-        """Mean of `radial_power` over the images, same columns."""
-        average = ring_average(self.size, rings)
-        return np.asarray(average @ (self._image_power / self._n).ravel())
+        Raises:
+            InputError: another name, or one that was not gathered.
+        """
+        if name not in STATISTICS:
+            raise InputError(
+                f"statistic must be one of {', '.join(STATISTICS)}; got {name!r}.{did_you_mean(name, STATISTICS)}"
+            )
+        plane: Floats = getattr(self, name)
+        return plane
 
-    @property
-    def density_deviation(self) -> Floats:
-        """Standard deviation over images of `radial_power` with `rings="dc"`, shape (size // 2 + 1,)."""
-        mean, square = self._rings / self._n
-        return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)))
+    def _spread(self, plane: Floats) -> Floats:
+        if not self.spread:
+            raise InputError("only `coherent` was gathered; make the Spectrum with spread=True.")
+        return plane
 
-    @property
-    def slope(self) -> float:
-        """`spectral_slope` of the density, 0.1 to 0.5 of Nyquist."""
-        return float(spectral_slope(self.density()))
-
-    @property
-    def _n(self) -> int:
-        if not self.count:
-            raise InputError("spectrum holds no image yet; add a batch first.")
-        return self.count
-
-    def _shown(self, half: Floats) -> Floats:
-        return np.asarray(np.fft.fftshift(half.ravel()[half_index(self.size)], axes=(0, 1)))
+    def _shown(self, plane: Floats) -> Floats:
+        if self.transform == "dct":
+            return np.asarray(plane)
+        return np.asarray(np.fft.fftshift(plane.ravel()[half_index(self.size)], axes=(0, 1)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -17,28 +17,48 @@ from bandprobe.errors import InputError
 from bandprobe.files import replacing
 from bandprobe.probes.linear import LinearProbe
 
-_ARRAYS = ("mean", "scale", "weight")
-_SCALARS = ("bias", "threshold", "slope", "intercept", "C", "validation")
+if TYPE_CHECKING:
+    from bandprobe.probes.head_probe import HeadProbe
+
+    Probe: TypeAlias = LinearProbe | HeadProbe
+
 FORMAT = "bandprobe-linear-1"
+HEAD_FORMAT = "bandprobe-head-1"
+EXTERNAL = "external"  # what a probe that was trained elsewhere is trained on, for all we know
+
+_JUDGED = ("threshold", "slope", "intercept", "validation")
+_ARRAYS = {FORMAT: ("mean", "scale", "weight"), HEAD_FORMAT: ("mean", "scale", "readout")}
+_SCALARS = {FORMAT: ("bias", *_JUDGED, "C"), HEAD_FORMAT: ("loss", "sizes", "bias", *_JUDGED)}
+_HEAD = "head."  # before the names of a head's weights
 
 
 @dataclass(frozen=True)
 class ProbeFile:
     """A probe with what must be known to use it on new images."""
 
-    probe: LinearProbe
+    probe: Probe
     encoder: str  # the name in tables
     source: str  # what loads the encoder: a short name, hub id or folder
     trained_on: str
     family: str  # of the training fakes: a family, or "all"
     train_filter: str
-    fingerprint: dict[str, str]  # of the embeddings it was trained on
-    training: dict[str, Any]  # counts by split and class, generators, seed
+    fingerprint: dict[str, str]  # of the embeddings it was trained on; empty where that is not known
+    training: dict[str, Any]  # counts by split and class, generators, seed, head, loss, switches, replicate
     key: str = ""  # hash of everything that decides the probe, to know it again
 
+    @property
+    def replicate(self) -> int:
+        """Which resample of the training images it learnt from; 0 for the images themselves."""
+        return int(self.training.get("replicate", 0))
 
-def file_name(encoder: str, trained_on: str, train_filter: str) -> str:
-    """A probe's file name, unique in a run.
+    @property
+    def file_name(self) -> str:
+        """See `file_name`."""
+        return file_name(self.encoder, self.trained_on, self.train_filter, self.replicate)
+
+
+def file_name(encoder: str, trained_on: str, train_filter: str, replicate: int = 0) -> str:
+    """A probe's file name, unique in a run, where all probes have the same head and loss.
 
     A name with signs that a file name should not have is told from its look-alikes by a hash.
     """
@@ -47,7 +67,7 @@ def file_name(encoder: str, trained_on: str, train_filter: str) -> str:
     stem = "__".join((plain[0], plain[1], plain[2].replace(".", "-")))
     if (plain[0], plain[1]) != (encoder, trained_on.replace("family:", "family-", 1)):
         stem += f"__{hashlib.sha256(repr(parts).encode()).hexdigest()[:8]}"
-    return f"{stem}.safetensors"
+    return f"{stem}__replicate-{replicate}.safetensors" if replicate else f"{stem}.safetensors"
 
 
 def save(file: ProbeFile, folder: Path) -> Path:
@@ -57,27 +77,18 @@ def save(file: ProbeFile, folder: Path) -> Path:
         DiskError: it cannot be written.
     """
     probe = file.probe
+    kind = FORMAT if isinstance(probe, LinearProbe) else HEAD_FORMAT
     facts = {
-        "format": FORMAT,
-        **{name: getattr(probe, name) for name in _SCALARS},
-        **{
-            name: getattr(file, name)
-            for name in (
-                "encoder",
-                "source",
-                "trained_on",
-                "family",
-                "train_filter",
-                "fingerprint",
-                "training",
-                "key",
-            )
-        },
+        "format": kind,
+        **{name: getattr(probe, name) for name in _SCALARS[kind]},
+        **{field.name: getattr(file, field.name) for field in fields(file) if field.name != "probe"},
     }
     # safetensors' metadata is text: each value stands as JSON.
     metadata = {name: json.dumps(value, sort_keys=True) for name, value in facts.items()}
-    path = folder / file_name(file.encoder, file.trained_on, file.train_filter)
-    arrays = {name: np.ascontiguousarray(getattr(probe, name), np.float64) for name in _ARRAYS}
+    arrays = {name: np.ascontiguousarray(getattr(probe, name), np.float64) for name in _ARRAYS[kind]}
+    if not isinstance(probe, LinearProbe):
+        arrays |= {f"{_HEAD}{name}": np.ascontiguousarray(value) for name, value in probe.weights.items()}
+    path = folder / file.file_name
     with replacing(path) as temporary:
         save_file(arrays, temporary, metadata)
     return path
@@ -92,17 +103,33 @@ def load(path: str | Path) -> ProbeFile:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
-            arrays = {name: file.get_tensor(name).astype(np.float64) for name in _ARRAYS}
-        if metadata.pop("format") != FORMAT:
-            raise ValueError("another format")
-        scalars = {name: metadata.pop(name) for name in _SCALARS}
-        return ProbeFile(probe=LinearProbe(**arrays, **scalars), **metadata)
+            kind = metadata.pop("format")
+            if kind not in _ARRAYS:
+                raise ValueError("another format")
+            arrays = {name: file.get_tensor(name).astype(np.float64) for name in _ARRAYS[kind]}
+            weights = {
+                name.removeprefix(_HEAD): file.get_tensor(name)
+                for name in file.keys()  # noqa: SIM118 - not a dictionary
+                if name.startswith(_HEAD)
+            }
+        scalars = {name: metadata.pop(name) for name in _SCALARS[kind]}
+        return ProbeFile(probe=_probe(kind, arrays, scalars, weights), **metadata)
     except FileNotFoundError:
         raise InputError(f"no probe at {str(path)!r}; `bandprobe train` makes them.") from None
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"{str(path)!r} is no probe of format {FORMAT} ({error}); give a file of a run's probes folder."
+            f"{str(path)!r} is no probe of format {FORMAT} or {HEAD_FORMAT} ({reason}); give a file of a run's "
+            "probes folder."
         ) from None
+
+
+def _probe(kind: str, arrays: dict[str, Any], scalars: dict[str, Any], weights: dict[str, Any]) -> Probe:
+    if kind == FORMAT:
+        return LinearProbe(**arrays, **scalars)
+    from bandprobe.probes.head_probe import HeadProbe
+
+    return HeadProbe(**arrays, **scalars, weights=weights).checked()
 
 
 def load_folder(folder: str | Path) -> list[ProbeFile]:

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_expit
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from bandprobe.errors import InputError
 from bandprobe.probes.calibration import best_threshold, platt, probability
-from bandprobe.probes.sets import balanced_weights
+from bandprobe.probes.validation import Examples, Plan, log_loss, plan
 
 Floats = NDArray[np.float64]
 
 PENALTIES = tuple(10.0**power for power in range(-5, 2))  # scikit-learn's C, each tried on validation
-SMALL = 100  # with fewer validation images of a class, cross-fitting takes validation's place
-FOLDS = 5
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What a probe learns from: embeddings with labels, data sets and splits, row by row."""
-
-    embedding: NDArray[np.float32]  # (n, dim)
-    label: NDArray[np.int8]  # (n,), 0 real, 1 fake
-    dataset: NDArray[np.object_]  # (n,)
-    split: NDArray[np.object_]  # (n,), "train" or "val"
 
 
 @dataclass(frozen=True)
@@ -44,7 +29,7 @@ class LinearProbe:
     threshold: float  # on the logit; at or above it an image is called fake
     slope: float  # Platt's, on the logit
     intercept: float
-    C: float  # chosen on validation
+    C: float | None  # chosen on validation; None where there was no such penalty to choose
     validation: str  # "split", or "cross-fitting" where validation was small
 
     @property
@@ -70,13 +55,21 @@ class LinearProbe:
         scores: Floats = ((embedding - self.mean) / self.scale) @ self.weight + self.bias
         return scores
 
+    def outputs(self, embedding: NDArray[np.floating]) -> NDArray[np.float32]:
+        """What the head gives: with nothing before its only layer, the logit itself, shape (n, 1)."""
+        return self.logits(embedding)[:, None].astype(np.float32)
+
     def probabilities(self, logits: Floats) -> Floats:
         """Calibrated probabilities of being generated, for as many fakes as reals, shape (n,)."""
         return probability(logits, self.slope, self.intercept)
 
 
 def fit(
-    examples: Examples, *, rng: np.random.Generator, penalties: tuple[float, ...] = PENALTIES
+    examples: Examples,
+    *,
+    rng: np.random.Generator,
+    penalties: tuple[float, ...] = PENALTIES,
+    split_only: bool = False,
 ) -> LinearProbe:
     """Fit a probe; its penalty, threshold and calibration come from validation, never from test.
 
@@ -88,6 +81,7 @@ def fit(
         examples: embeddings of splits train and val.
         rng: draws the folds.
         penalties: values of C to try, rising.
+        split_only: judge on the validation split however small it is.
 
     Returns:
         The fitted probe. Solver: L-BFGS in float64, each C started at the one before.
@@ -95,42 +89,42 @@ def fit(
     Raises:
         InputError: train lacks a class, or holds too few images of one to be cross-fitted.
     """
-    label, split = examples.label, examples.split
-    train = split == "train"
-    counts = [(int((label[train] == value).sum()), int((label[~train] == value).sum())) for value in (0, 1)]
-    for word, (n, _) in zip(("real", "fake"), counts, strict=True):
-        if n == 0:
-            raise InputError(f"the training set has no {word} image; a probe needs both classes.")
+    planned = plan(examples, rng, split_only=split_only)
     X = examples.embedding.astype(np.float64)
-    if min(n for _, n in counts) >= SMALL:
-        validation, kept = "split", train
-        weights = np.empty(len(label))
-        for part in (train, ~train):
-            weights[part] = balanced_weights(label[part], examples.dataset[part])
-        models = list(_path(X[train], label[train], weights[train], penalties))
-        scores = np.stack([_logits(*model, X[~train]) for model in models])
-        judged = ~train
-    else:
-        validation, kept, judged = "cross-fitting", np.ones(len(label), bool), np.ones(len(label), bool)
-        weights = balanced_weights(label, examples.dataset)
-        smallest = min(sum(pair) for pair in counts)
-        if smallest < 2:
-            raise InputError(
-                f"a class of the training set has {smallest} image in train and validation together; "
-                "cross-fitting needs at least 2, and 100 or more make a probe worth reading."
-            )
-        scores = np.empty((len(penalties), len(label)))
-        seed = int(rng.integers(2**31))
-        folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
-        for rest, held in folds.split(X, label):
-            for number, model in enumerate(_path(X[rest], label[rest], weights[rest], penalties)):
-                scores[number, held] = _logits(*model, X[held])
+    return read_out([X] * len(planned.folds), X, examples.label, planned, penalties)
+
+
+def read_out(
+    views: Sequence[Floats],
+    final: Floats,
+    label: NDArray[np.int8],
+    planned: Plan,
+    penalties: tuple[float, ...] = PENALTIES,
+) -> LinearProbe:
+    """A linear probe on features that each fold may see through a model of its own.
+
+    Args:
+        views: for each fold the features of all rows, (n, k), as a model gives them that was fitted on
+            that fold's rows alone.
+        final: the same as the final model gives them.
+        label: (n,), 0 real, 1 fake.
+        planned: the folds and weights.
+        penalties: values of C to try, rising.
+    """
+    weights, judged = planned.weights, planned.judged
+    scores = np.empty((len(penalties), len(label)))
+    for view, (rows, held) in zip(views, planned.folds, strict=True):
+        models = list(_path(view[rows], label[rows], weights[rows], penalties))
+        for number, (scaler, model) in enumerate(models):
+            scores[number, held] = model.decision_function(scaler.transform(view[held]))
+    scores = scores[:, judged]
     losses = [log_loss(row, label[judged], weights[judged]) for row in scores]
     best = int(np.argmin(losses))  # the first, so the stronger penalty, on ties
-    if validation == "split":
-        scaler, model = models[best]
+    if planned.final:
+        kept = planned.kept
+        *_, (scaler, model) = _path(final[kept], label[kept], weights[kept], penalties[: best + 1])
     else:
-        *_, (scaler, model) = _path(X[kept], label[kept], weights[kept], penalties[: best + 1])
+        scaler, model = models[best]
     slope, intercept = platt(scores[best], label[judged], weights[judged])
     return LinearProbe(
         mean=scaler.mean_,
@@ -141,13 +135,8 @@ def fit(
         slope=slope,
         intercept=intercept,
         C=penalties[best],
-        validation=validation,
+        validation=planned.kind,
     )
-
-
-def log_loss(logits: Floats, label: NDArray[np.int8], weights: Floats) -> float:
-    """Weighted mean of `-log p(label)`, in nats."""
-    return float(np.average(-log_expit(np.where(label == 1, logits, -logits)), weights=weights))
 
 
 def _path(
@@ -164,8 +153,3 @@ def _path(
         model.fit(Z, label, sample_weight=weights)
         start = model.coef_.copy(), model.intercept_.copy()
         yield scaler, model
-
-
-def _logits(scaler: StandardScaler, model: LogisticRegression, X: Floats) -> Floats:
-    scores: Floats = model.decision_function(scaler.transform(X))
-    return scores

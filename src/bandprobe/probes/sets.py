@@ -57,6 +57,49 @@ def training_sets(manifest: pd.DataFrame, train_on: Sequence[str]) -> dict[str, 
     return sets
 
 
+def family_of(name: str, rows: pd.DataFrame) -> str:
+    """The family of a training set's fakes; `all` for the set of all generators."""
+    fakes = rows[(rows["family"] != "real") & (rows["split"] == "train")]
+    return "all" if name == "all" else str(fakes["family"].min())
+
+
+def validated_on(rows: pd.DataFrame, manifest: pd.DataFrame, generator: str) -> pd.DataFrame:
+    """A training set whose validation images are those of one generator and of its data set's reals.
+
+    Args:
+        rows: of one set, see `training_sets`.
+        manifest: where the generator's validation images stand.
+        generator: whose; upper and lower case are one.
+
+    Raises:
+        InputError: the manifest has no such validation fakes, or no reals beside them.
+    """
+    val = manifest[manifest["split"] == "val"]
+    fakes = val[(val["label"] == 1) & (val["generator"].str.casefold() == generator.casefold())]
+    reals = val[(val["label"] == 0) & val["dataset"].isin(fakes["dataset"])]
+    for part, what in ((fakes, f"image of {generator}"), (reals, f"real image beside {generator}'s")):
+        if part.empty:
+            raise InputError(
+                f"adm_validation: the validation split has no {what}; add {generator} to the data or turn "
+                "the switch off."
+            )
+    chosen = pd.concat([rows[rows["split"] == "train"], fakes, reals])
+    chosen = chosen.sort_values(["image_id", "dataset", "generator"], kind="stable")
+    return chosen.drop_duplicates("image_id").reset_index(drop=True)
+
+
+def bootstrapped(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """A training set whose training images are redrawn with replacement, class by class and data set by data set.
+
+    Validation images stay as they are.
+    """
+    groups = rows[rows["split"] == "train"].groupby(["dataset", "label"], sort=True).indices
+    at = np.flatnonzero(rows["split"] == "train")
+    drawn = [at[rng.choice(places, len(places))] for _, places in sorted(groups.items())]
+    chosen = np.sort(np.concatenate([*drawn, np.flatnonzero(rows["split"] != "train")]))
+    return rows.iloc[chosen].reset_index(drop=True)
+
+
 def balanced_weights(label: NDArray[np.int8], dataset: NDArray[np.object_]) -> NDArray[np.float64]:
     """Sample weights that make reals and fakes count alike within each data set.
 

@@ -11,35 +11,59 @@ import pandas as pd
 from bandprobe import progress
 from bandprobe.errors import InputError
 from bandprobe.files import write_whole
+from bandprobe.metrics.spectrum_kinds import Kinds
 from bandprobe.report import html, tables
 from bandprobe.report import page_tables as views
-from bandprobe.report.arrangement import arrange
+from bandprobe.report.arrangement import Arrangement, arrange
+from bandprobe.report.claims_table import claim_lines
+from bandprobe.report.compare import Comparison, averages
+from bandprobe.report.compare import compare as compare_with
+from bandprobe.report.compare_figure import compare_group
+from bandprobe.report.entropy_figures import entropy_groups
 from bandprobe.report.figure_images import embed_images
-from bandprobe.report.figures import FigureGroup, PlannedFigure, curve_groups, heatmap_group, spectra_groups
+from bandprobe.report.figures import (
+    FigureGroup,
+    PlannedFigure,
+    curve_groups,
+    heatmap_group,
+    spectra_groups,
+)
+from bandprobe.report.matrix_figure import matrix_groups
 from bandprobe.report.measures import ACCURACY, AUROC, choose_pd
+from bandprobe.report.mmd_figures import mmd_groups
 from bandprobe.report.run_directory import Run, read_run, read_spectra
+from bandprobe.report.slugs import slug
+from bandprobe.report.spectrum_figures import DEFAULT_VIEW, SpectrumView
 from bandprobe.report.summary import headlines, is_native, question, warnings
 
+FIGURES = (
+    "heatmap", "curves", "spectrum", "matrix", "compare", "mmd", "entropy", "correspondence",
+)  # fmt: skip
+"""How the names of a report's figures begin."""
 
-def build(run_dir: Path) -> Path:
+
+def build(run_dir: Path, compare: str | None = None) -> Path:
     """Make the figures, the tables and `report.html` of a run.
 
     Figures go to `figures/` (PNG at 200 dpi and vector PDF), tables to `tables/` (CSV); each file is
     written whole or not at all. Nothing outside the run directory is read.
 
     Args:
-        run_dir: a run directory with `results.parquet`; `run.json`, `spectra.npz` and `left-out.csv`
-            are used where they are.
+        run_dir: a run directory with `results.parquet`; `run.json`, `spectra.npz`, `left-out.csv` and the
+            tables of other analyses are used where they are.
+        compare: `thesis`, or a CSV file: published numbers to set the unfiltered accuracies beside.
 
     Returns:
         The path of `report.html`.
 
     Raises:
-        InputError: the results are missing or damaged.
+        InputError: the results are missing or damaged, or have nothing in common with what they are to be
+            compared with.
         DiskError: a file cannot be written.
     """
     run_dir = Path(run_dir)
     run = read_run(run_dir)
+    compared = compare_with(run, compare) if compare else None
     results, arrangement = run.results, arrange(run.results)
     pd_chosen, pd_sentence = choose_pd(results)
     measures = [AUROC, ACCURACY, *([pd_chosen] if pd_chosen else [])]
@@ -56,14 +80,12 @@ def build(run_dir: Path) -> Path:
     }
     family_of = dict(zip(results["tested_on"], results["family_to"], strict=True))
     spectra = spectra_groups(run.spectra, family_of) if run.spectra else []
-    planned = [
-        figure for group in [*chain.from_iterable(groups.values()), *spectra] for figure in group.figures
-    ]
-    paths = []
-    with progress.bar("figures", len(planned), "figures") as step:
-        for figure in planned:
-            paths.append(figure.write(run_dir / "figures"))
-            step()
+    matrices = {m.name: tables.matrix_table(results, m.name) for m in measures}
+    analyses = _analyses(run, compared, arrangement, matrix_groups(matrices, measures, encoders), family_of)
+    shown = [*chain.from_iterable(groups.values()), *spectra, *chain(*(part.groups for part in analyses))]
+    planned = [figure for group in shown for figure in group.figures]
+    paths = _draw(planned, run_dir / "figures")
+    _remove_stale(run_dir / "figures", [figure.stem for figure in planned])
     images = dict(zip((figure.stem for figure in planned), embed_images(paths), strict=True))
 
     transfer = {m.name: tables.transfer_table(results, m.name, arrangement) for m in (AUROC, ACCURACY)}
@@ -76,13 +98,14 @@ def build(run_dir: Path) -> Path:
         run_dir / "tables",
         {f"transfer-{name}": frame for name, frame in transfer.items()}
         | {f"families-{name}": frame for name, frame in families.items()}
+        | {f"matrix-{name}": frame for name, frame in matrices.items() if len(frame)}
+        | ({f"compare-{slug(compared.name)}": compared.cells.drop(columns="test")} if compared else {})
         | {"cutoffs": cutoffs, "counts": counts, "energy": energy, "conditions": conditions},
     )
 
     sections = [
         html.EncoderSection(
             name=encoder,
-            note=_undrawn(results[results["encoder"] == encoder]),
             groups=groups[encoder],
             tables=[
                 table
@@ -90,6 +113,9 @@ def build(run_dir: Path) -> Path:
                     views.cutoff_view(cutoffs, encoder, arrangement),
                     views.transfer_view(transfer["auroc"], encoder, "AUROC", percent=False),
                     views.transfer_view(transfer["accuracy"], encoder, "Accuracy", percent=True),
+                    views.confusion_view(run.analyses["confusion"], encoder)
+                    if "confusion" in run.analyses
+                    else None,
                 )
                 if table is not None and table.rows
             ],
@@ -102,6 +128,8 @@ def build(run_dir: Path) -> Path:
         headlines=headlines(results, families["auroc"], cutoffs),
         warnings=warnings(run, families["auroc"], pd_sentence),
         encoders=sections,
+        claims=claim_lines(run.analyses["claims"]) if "claims" in run.analyses else [],
+        analyses=analyses,
         spectra=spectra,
         data_tables=[views.count_view(counts)],
         tables=[
@@ -123,12 +151,69 @@ def build(run_dir: Path) -> Path:
     return write_whole(run_dir / "report.html", html.render(page).encode("utf-8"))
 
 
-def spectra_figures(folder: Path, family_of: Mapping[str, str]) -> list[Path]:
+def _analyses(
+    run: Run,
+    compared: Comparison | None,
+    arrangement: Arrangement,
+    matrices: list[FigureGroup],
+    family_of: Mapping[str, str],
+) -> list[html.Section]:
+    """The sections between the encoders and the spectra, those that the run has."""
+    found = []
+    if compared:
+        found.append(
+            html.Section(
+                "compared",
+                f"Beside the published numbers: {compared.name}",
+                "Unfiltered accuracy, cell by cell. Before a difference is read as a difference of method:",
+                [compare_group(compared, arrangement)],
+                [views.comparison_view(averages(compared)), views.cell_comparison_view(compared.cells)],
+                compared.remarks,
+            )
+        )
+    if matrices:
+        found.append(
+            html.Section(
+                "matrix",
+                "Trained under one filter, tested under another",
+                "Means over probes of one generator, on their own generator and for every pair of families.",
+                matrices,
+            )
+        )
+    if "mmd" in run.analyses:
+        found.append(
+            html.Section(
+                "mmd", "Distances between distributions (MMD)", groups=mmd_groups(run.analyses["mmd"])
+            )
+        )
+    if "entropy" in run.analyses:
+        groups = entropy_groups(run.analyses["entropy"], family_of)
+        found.append(html.Section("entropy", "Entropy and correspondence", groups=groups))
+    if "ablation" in run.analyses:
+        found.append(
+            html.Section(
+                "ablation",
+                "What the published protocol changes",
+                "The same data with one switch flipped at a time. Beyond chance: the interval leaves zero out.",
+                tables=[views.ablation_view(run.analyses["ablation"])],
+            )
+        )
+    return found
+
+
+def spectra_figures(
+    folder: Path,
+    family_of: Mapping[str, str],
+    kinds: Kinds | None = None,
+    view: SpectrumView = DEFAULT_VIEW,
+) -> list[Path]:
     """Draw the figures of `spectra.npz` alone, into the same folder.
 
     Args:
-        folder: holds `spectra.npz`.
+        folder: holds `spectra.npz`; figures of earlier spectra there are removed.
         family_of: each generator's family, which gives its colour.
+        kinds: what is shown; as in a report by default.
+        view: how it is drawn.
 
     Returns:
         The PNGs' paths; a PDF lies beside each.
@@ -140,12 +225,17 @@ def spectra_figures(folder: Path, family_of: Mapping[str, str]) -> list[Path]:
     spectra = read_spectra(folder / "spectra.npz")
     if spectra is None:
         raise InputError(f"{folder / 'spectra.npz'} is missing or empty; `bandprobe spectrum` makes it.")
-    return _draw([figure for group in spectra_groups(spectra, family_of) for figure in group.figures], folder)
+    planned = [
+        figure for group in spectra_groups(spectra, family_of, kinds, view) for figure in group.figures
+    ]
+    paths = _draw(planned, folder)
+    _remove_stale(folder, [figure.stem for figure in planned], ["spectrum"])
+    return paths
 
 
-def _remove_stale(folder: Path, stems: Collection[str]) -> None:
+def _remove_stale(folder: Path, stems: Collection[str], kinds: Sequence[str] = FIGURES) -> None:
     """Remove figures of an earlier report that this one does not have."""
-    for kind in ("heatmap", "curves", "spectrum"):
+    for kind in kinds:
         for path in folder.glob(f"{kind}-*"):
             if path.suffix in (".png", ".pdf") and path.stem not in stems:
                 path.unlink()
@@ -169,18 +259,3 @@ def _title(run: Run) -> str:
     datasets = [str(name) for name in run.results["dataset"].unique() if name]
     shown = ", ".join(datasets[:4]) + (f" and {len(datasets) - 4} more" if len(datasets) > 4 else "")
     return f"Frequency report: {shown}" if shown else "Frequency report"
-
-
-def _undrawn(results: pd.DataFrame) -> str:
-    """A sentence on rows that no figure shows: probes trained under one filter and tested under another."""
-    train, test = results["train_filter"], results["filter"]
-    other = results[(train != "none") & (train != test)]
-    if other.empty:
-        return ""
-    names = ", ".join(sorted(other["train_filter"].unique())[:4])
-    more = other["train_filter"].nunique() - 4
-    shown = f"{names} and {more} more filters" if more > 0 else names
-    return (
-        f"Probes trained under {shown} were also tested under "
-        "other filters; those values stand in results.csv and in no figure."
-    )

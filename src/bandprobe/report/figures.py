@@ -11,14 +11,22 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bandprobe.metrics.spectrum_kinds import Kinds, Plane, array_name
 from bandprobe.report.arrangement import Arrangement, own_generators, sort_families
 from bandprobe.report.curves import can_draw, curve_rows, curves
 from bandprobe.report.density_figure import density_figure
 from bandprobe.report.heatmap import AVG, heatmap, transfer_grid
 from bandprobe.report.measures import Measure
-from bandprobe.report.residual_figure import RESIDUALS, residual_figure
 from bandprobe.report.run_directory import SourceSpectra, Spectra
 from bandprobe.report.slugs import unique_slugs
+from bandprobe.report.spectrum_figures import (
+    DEFAULT_VIEW,
+    REALS,
+    SpectrumView,
+    describe,
+    difference_figure,
+    plane_figure,
+)
 from bandprobe.report.style import drawing, save
 from bandprobe.report.sweeps import CONTROLS, VIEWS, View, describe_sweep, sweeps_in
 
@@ -71,7 +79,7 @@ def heatmap_group(
             continue
         group.figures.append(
             PlannedFigure(
-                stem=f"heatmap-{slugs[encoder]}-{_metric_slug(measure)}",
+                stem=f"heatmap-{slugs[encoder]}-{metric_slug(measure)}",
                 title=f"{measure.heading}: tested on (rows) by trained on (columns)",
                 reading="Read a column downwards to see how one probe does on every generator; framed cells "
                 "are generators it was trained on, and lines part the families.",
@@ -101,7 +109,7 @@ def curve_groups(
                     continue
                 group.figures.append(
                     PlannedFigure(
-                        stem=f"curves-{slugs[encoder]}-{_metric_slug(measure)}-{sweep_slugs[sweep]}-{view}",
+                        stem=f"curves-{slugs[encoder]}-{metric_slug(measure)}-{sweep_slugs[sweep]}-{view}",
                         title=f"{view.capitalize()}: {_VIEW_TITLES[view]}",
                         reading=_VIEW_READINGS[view],
                         alt=_curve_alt(rows, encoder, measure, sweep, view, arrangement),
@@ -112,21 +120,30 @@ def curve_groups(
     return groups
 
 
-def spectra_groups(spectra: Spectra, family_of: Mapping[str, str]) -> list[FigureGroup]:
-    """For each dataset a group with radial densities and residual spectra."""
-    families = sort_families(family_of.values())
+def spectra_groups(
+    spectra: Spectra,
+    family_of: Mapping[str, str],
+    kinds: Kinds | None = None,
+    view: SpectrumView = DEFAULT_VIEW,
+) -> list[FigureGroup]:
+    """For each dataset a group with its spectra.
+
+    Args:
+        spectra: what there is.
+        family_of: family of each generator.
+        kinds: what to show of it; by default radial density, and magnitude and coherent part of the
+            high-pass residual.
+        view: how it is drawn.
+    """
+    kinds = kinds or Kinds.parse()
     groups = []
     slugs = unique_slugs(list(spectra.sources))
     for dataset, found in spectra.sources.items():
-        known = [
-            name for family in families for name, of in family_of.items() if of == family and name in found
-        ]
-        names = [name for name in ("Real", *known) if name in found]
-        names += [name for name in found if name not in names]
+        names = list(found) if view.as_given else _by_family(list(found), family_of)
         sources: dict[str, SourceSpectra] = {name: found[name] for name in names}
         group = FigureGroup(f"Spectra: {dataset}")
-        listed = ", ".join(names)
-        if any(of.density is not None for of in sources.values()):
+        listed = ", ".join(map(view.label, names))
+        if kinds.density and any(of.density is not None for of in sources.values()):
             group.figures.append(
                 PlannedFigure(
                     stem=f"spectrum-{slugs[dataset]}-density",
@@ -135,23 +152,52 @@ def spectra_groups(spectra: Spectra, family_of: Mapping[str, str]) -> list[Figur
                     "more power than the reals at that frequency.",
                     alt=f"Lines: radial power spectrum of {listed} in {dataset}, and each generator's ratio "
                     "to the reals minus one.",
-                    draw=partial(density_figure, dataset, spectra.frequency_nyq, sources, family_of),
+                    draw=partial(
+                        density_figure, dataset, spectra.frequency_nyq, sources, family_of, view,
+                        deviation=kinds.density_std, filter=spectra.filter,
+                    ),
+                )
+            )  # fmt: skip
+        for plane in kinds.planes:
+            holding = [name for name in names if array_name(*plane) in sources[name].planes]
+            if not holding:
+                continue
+            stem = f"spectrum-{slugs[dataset]}-{_plane_slug(plane)}"
+            group.figures.append(
+                PlannedFigure(
+                    stem=stem,
+                    title=f"{_TRANSFORM_TITLES[plane[0]]}, {_STATISTIC_TITLES[plane[1]]}",
+                    reading=_STATISTIC_READINGS[plane[1]],
+                    alt=f"Two-dimensional spectra of {listed} in {dataset}: {describe(plane)}.",
+                    draw=partial(plane_figure, dataset, sources, plane, view, spectra.filter),
                 )
             )
-        for residual in RESIDUALS:
-            if any(getattr(of, residual) is not None for of in sources.values()):
+            if view.difference and REALS in holding and len(holding) > 1:
                 group.figures.append(
                     PlannedFigure(
-                        stem=f"spectrum-{slugs[dataset]}-{residual}",
-                        title=_RESIDUAL_TITLES[residual],
-                        reading=_RESIDUAL_READINGS[residual],
-                        alt=f"Two-dimensional log spectra of the high-pass residual ({residual}) of {listed} "
-                        f"in {dataset}.",
-                        draw=partial(residual_figure, dataset, sources, residual),
+                        stem=f"{stem}-difference",
+                        title=f"{group.figures[-1].title}, against the reals",
+                        reading="Red has more than the reals at that frequency, blue less.",
+                        alt=f"Ratio to the reals, minus one, of two-dimensional spectra of {listed} in "
+                        f"{dataset}: {describe(plane)}.",
+                        draw=partial(difference_figure, dataset, sources, plane, view, spectra.filter),
                     )
                 )
         groups.append(group)
     return groups
+
+
+def _by_family(names: list[str], family_of: Mapping[str, str]) -> list[str]:
+    """Reals first, then the generators family by family, then what has none."""
+    families = sort_families(family_of.values())
+    known = [name for family in families for name, of in family_of.items() if of == family and name in names]
+    return list(dict.fromkeys([name for name in (REALS, *known) if name in names] + names))
+
+
+def _plane_slug(plane: Plane) -> str:
+    """The statistic alone for the high-pass residual, which every report shows."""
+    transform, statistic = plane
+    return statistic if transform == "fft_hp" else f"{transform}-{statistic}"
 
 
 _VIEW_TITLES = {
@@ -163,15 +209,24 @@ _VIEW_READINGS = {
     "information": "Where a line stays near its identity point, what is left of the image still gives the "
     "generator away.",
 }
-_RESIDUAL_TITLES = {"magnitude": "Residual, mean magnitude", "coherent": "Residual, coherent part"}
-_RESIDUAL_READINGS = {
-    "magnitude": "Bright means much fine detail at that frequency and direction; the centre is the coarsest.",
+_TRANSFORM_TITLES = {"fft": "Fourier spectrum", "fft_hp": "Residual", "dct": "DCT spectrum"}
+_STATISTIC_TITLES = {
+    "coherent": "coherent part",
+    "magnitude": "mean magnitude",
+    "power": "mean power",
+    "std": "standard deviation",
+}
+_STATISTIC_READINGS = {
     "coherent": "Bright points that the reals lack are patterns at a fixed place in every picture of that "
     "generator; values at the floor are chance.",
+    "magnitude": "Bright means much of that frequency and direction in a picture.",
+    "power": "Bright means much of that frequency and direction in a picture; the few with most weigh most.",
+    "std": "Bright means that pictures of one source differ much at that frequency and direction.",
 }
 
 
-def _metric_slug(measure: Measure) -> str:
+def metric_slug(measure: Measure) -> str:
+    """A metric as a part of a file name: `pd@1%` gives `pd1`."""
     return measure.name.replace("@", "").replace("%", "")
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PatchCollection
+from matplotlib.collections import LineCollection
 from matplotlib.colorbar import ColorbarBase
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from bandprobe.report.arrangement import POOLED, Arrangement, family_label, runs_of, training_label
+from bandprobe.report.cells import GAP, Paint, colour_map, draw_cells, places
 from bandprobe.report.measures import Measure
 from bandprobe.report.style import (
     INK,
@@ -30,7 +30,6 @@ from bandprobe.report.style import (
 )
 
 AVG = "AVG"
-_GAP = 0.16  # between families, in cells
 _LABEL = 1.7  # longest row or column label, inches
 
 
@@ -80,8 +79,8 @@ def heatmap(grid: pd.DataFrame, encoder: str, measure: Measure, arrangement: Arr
     column_family = [arrangement.training_family.get(name, AVG) for name in training]
     row_labels = [shorten(name, _LABEL, TEXT) for name in tests]
     column_labels = [shorten(training_label(name), _LABEL, TEXT) for name in training]
-    tops, height_cells = _places(row_family)
-    lefts, width_cells = _places(column_family)
+    tops, height_cells = places(row_family)
+    lefts, width_cells = places(column_family)
 
     slope = float(np.sqrt(0.5))
     cell_height = 0.25
@@ -106,7 +105,8 @@ def heatmap(grid: pd.DataFrame, encoder: str, measure: Measure, arrangement: Arr
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, pad=2)
     own = {(test, name) for name in training for test in arrangement.own.get(name, ())}
-    _draw_cells(axes, grid, lefts, tops, measure, own)
+    paint = Paint(colour_map(), mpl.colors.Normalize(measure.floor, 1.0), measure.text)
+    draw_cells(axes, grid, lefts, tops, paint, own)
     axes.set_xticks(lefts + 0.5, column_labels, rotation=45, ha="right", rotation_mode="anchor", size=TEXT)
     axes.set_yticks(tops + 0.5, row_labels, size=TEXT)
     figure.text(
@@ -121,8 +121,8 @@ def heatmap(grid: pd.DataFrame, encoder: str, measure: Measure, arrangement: Arr
         (left + cell_width * width_cells / 2) / width, 0.08 / height, "trained on", ha="center", size=TEXT
     )
     families = [*arrangement.test_family.values(), *arrangement.training_family.values()]
-    _draw_families(axes, column_family, lefts, tops, cell_width, families, along="x")
-    _draw_families(axes, row_family, tops, lefts, cell_height, families, along="y")
+    draw_families(axes, column_family, lefts, tops, cell_width, families, along="x")
+    draw_families(axes, row_family, tops, lefts, cell_height, families, along="y")
     _draw_scale(figure, measure, (left + cell_width * width_cells + 0.36) / width, bottom, top)
     add_title(figure, title, note)
     return figure
@@ -138,52 +138,7 @@ def _with_averages(grid: pd.DataFrame) -> pd.DataFrame:
     return averaged
 
 
-def _places(families: list[str]) -> tuple[npt.NDArray[np.float64], float]:
-    """Where each cell begins, with a gap at every change of family, and the total extent."""
-    changes = [
-        first > 0 and i == first for _, first, last in runs_of(families) for i in range(first, last + 1)
-    ]
-    places = np.arange(len(families)) + _GAP * np.cumsum(changes)
-    return places, float(places[-1] + 1)
-
-
-def _draw_cells(
-    axes: Axes,
-    grid: pd.DataFrame,
-    lefts: npt.NDArray[np.float64],
-    tops: npt.NDArray[np.float64],
-    measure: Measure,
-    own: set[tuple[str, str]],
-) -> None:
-    values = grid.to_numpy(dtype=float)
-    colours = _colour_map()
-    scale = mpl.colors.Normalize(measure.floor, 1.0)
-    boxes = [Rectangle((x, y), 1, 1) for y in tops for x in lefts]
-    cells = PatchCollection(boxes, cmap=colours, norm=scale, edgecolor="white", linewidth=0.6)
-    cells.set_array(np.ma.masked_invalid(values.ravel()))
-    cells.set_gid("cells")
-    axes.add_collection(cells)
-    frames = [
-        Rectangle((lefts[j] + 0.04, tops[i] + 0.04), 0.92, 0.92)
-        for i, test in enumerate(grid.index)
-        for j, name in enumerate(grid.columns)
-        if (test, name) in own
-    ]
-    if frames:
-        axes.add_collection(PatchCollection(frames, facecolor="none", edgecolor=INK, linewidth=0.9, zorder=3))
-    for i, y in enumerate(tops):
-        for j, x in enumerate(lefts):
-            value = values[i, j]
-            dark = (
-                np.isfinite(value) and _luminance(colours(scale(value))) < 0.2
-            )  # where white and INK contrast equally
-            axes.text(
-                x + 0.5, y + 0.53, measure.text(value), ha="center", va="center", size=SMALL,
-                color="white" if dark else INK,
-            )  # fmt: skip
-
-
-def _draw_families(
+def draw_families(
     axes: Axes,
     families: list[str],
     along_places: npt.NDArray[np.float64],
@@ -194,7 +149,7 @@ def _draw_families(
 ) -> None:
     """A line across the grid at each change of family, and outside it a labelled bar per family."""
     extent = float(across_places[-1] + 1)
-    changes = [float(along_places[last] + 1 + _GAP / 2) for _, _, last in runs_of(families)[:-1]]
+    changes = [float(along_places[last] + 1 + GAP / 2) for _, _, last in runs_of(families)[:-1]]
     ends = [[(at, 0.0), (at, extent)] if along == "x" else [(0.0, at), (extent, at)] for at in changes]
     lines = LineCollection(ends, colors=INK, linewidths=0.8, zorder=4, clip_on=False)
     lines.set_gid(f"separators-{along}")
@@ -244,21 +199,10 @@ def _draw_scale(figure: Figure, measure: Measure, x: float, bottom: float, top: 
     width, height = figure.get_size_inches()
     axes = figure.add_axes((x, bottom / height, 0.1 / width, 1 - (top + bottom) / height))
     bar = ColorbarBase(
-        axes, cmap=_colour_map(), norm=mpl.colors.Normalize(measure.floor, 1.0),
+        axes, cmap=colour_map(), norm=mpl.colors.Normalize(measure.floor, 1.0),
         extend="min" if measure.floor > 0 else "neither", extendfrac=0.06,
     )  # fmt: skip
     ticks = np.linspace(measure.floor, 1.0, 6)
     bar.set_ticks(list(ticks), labels=[f"{100 * t:.0f} %" if measure.percent else f"{t:.1f}" for t in ticks])
     bar.outline.set_visible(False)
     axes.tick_params(length=2, labelsize=SMALL)
-
-
-def _colour_map() -> mpl.colors.Colormap:
-    """Perceptually uniform and safe for colour blindness; blank cells grey."""
-    return mpl.colormaps["viridis"].with_extremes(bad="#e6e6e6")
-
-
-def _luminance(colour: tuple[float, float, float, float]) -> float:
-    """Relative luminance (WCAG 2) of an sRGB colour in [0, 1]."""
-    channels = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
-    return 0.2126 * channels[0] + 0.7152 * channels[1] + 0.0722 * channels[2]

@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from bandprobe.report.claims_table import ClaimLine
 from bandprobe.report.figure_images import EmbeddedImage
 from bandprobe.report.figures import FigureGroup
 from bandprobe.report.page_tables import Table, table
@@ -21,9 +22,20 @@ class EncoderSection:
     """Everything the page shows about one encoder."""
 
     name: str
-    note: str
     groups: list[FigureGroup]
     tables: list[Table]
+
+
+@dataclass(frozen=True)
+class Section:
+    """An analysis on the page: its anchor, heading, a sentence on how to read it, figures and tables."""
+
+    anchor: str
+    title: str
+    note: str = ""
+    groups: list[FigureGroup] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,8 @@ class Page:
     headlines: list[Headline]
     warnings: list[str]
     encoders: list[EncoderSection]
+    claims: list[ClaimLine]
+    analyses: list[Section]
     spectra: list[FigureGroup]
     data_tables: list[Table]
     tables: list[Table]

@@ -36,13 +36,13 @@ class Legend:
         return _LINE * len(self.lines) + _MARGIN
 
 
-def lay_out(names: Sequence[str], family_of: Mapping[str, str]) -> Legend:
-    """Group `names` by family into lines that fit the page; reals (family `"reals"`) come first."""
+def lay_out(names: Sequence[str], family_of: Mapping[str, str], width: float = WIDTH) -> Legend:
+    """Group `names` by family into lines that fit `width` inches; reals (family `"reals"`) come first."""
     families = sort_families(family_of[name] for name in names)
     families.sort(key=lambda family: family != REALS)
     heading = min(widest([family_label(f) for f in families], TEXT) * 1.1 + 0.16, 1.6)
     entry = min(widest(names, SMALL) + 0.01, 2.0) + _HANDLE
-    per_line = max(int((WIDTH - 2 * _MARGIN - heading) / entry), 1)
+    per_line = max(int((width - 2 * _MARGIN - heading) / entry), 1)
     lines: list[tuple[str, list[str]]] = []
     for family in families:
         members = [name for name in names if family_of[name] == family]

@@ -150,6 +150,79 @@ def condition_view(conditions: pd.DataFrame) -> Table | None:
     )
 
 
+def comparison_view(averages: pd.DataFrame) -> Table:
+    """Means over the cells that the run shares with published numbers."""
+    rows = [
+        [str(row["encoder"]), str(row["cells"]), f"{100 * row['ours']:.1f}", f"{100 * row['theirs']:.1f}",
+         f"{100 * row['difference']:+.1f}", f"{100 * row['apart']:.1f}"]
+        for _, row in averages.iterrows()
+    ]  # fmt: skip
+    return table(
+        "Mean accuracy over the cells that both have (per cent)",
+        ["encoder", "cells", "ours", "theirs", "ours less theirs", "mean absolute difference"],
+        rows,
+    )
+
+
+def cell_comparison_view(cells: pd.DataFrame) -> Table:
+    """Every shared cell."""
+    rows = [
+        [str(row["test"]), training_label(str(row["trained_on"])), str(row["encoder"]),
+         interval_text(row.rename({"ours": "value"}), percent=True), f"{100 * row['theirs']:.1f}",
+         f"{100 * row['difference']:+.1f}"]
+        for _, row in cells.iterrows()
+    ]  # fmt: skip
+    return table(
+        "Accuracy cell by cell (per cent)",
+        ["tested on", "trained on", "encoder", "ours", "theirs", "difference"],
+        rows,
+    )
+
+
+def ablation_view(ablation: pd.DataFrame) -> Table:
+    """How far each switch of the protocol moves each headline number; what moves, first."""
+    moved = (ablation["low"] > 0) | (ablation["high"] < 0)
+    ordered = ablation.assign(_still=~moved, _size=-ablation["moved"].abs())
+    encoder = "encoder" in ablation
+    keys = [name for name in ("switch", "encoder") if name in ablation]
+    ordered = ordered.sort_values(["_still", "_size"], kind="stable").sort_values(keys, kind="stable")
+    rows = [
+        [
+            str(row["switch"]), *([str(row["encoder"]) or "–"] if encoder else []),
+            str(row["quantity"]) or str(row.get("reason", "")),
+            _number(row["baseline"], ".4g"), _number(row["value"], ".4g"),
+            f"{_number(row['moved'], '+.3g')} [{_number(row['low'], '+.3g')}, {_number(row['high'], '+.3g')}]"
+            if np.isfinite(row["moved"]) else "–",
+            "–" if not np.isfinite(row["moved"]) else "no" if row["_still"] else "yes",
+        ]
+        for _, row in ordered.iterrows()
+    ]  # fmt: skip
+    head = ["switch", *(["encoder"] if encoder else []), "quantity"]
+    return table(
+        "What each switch of the published protocol moves, flipped alone, with 95 % intervals",
+        [*head, "without", "with", "moved by", "beyond chance"],
+        rows,
+    )
+
+
+def confusion_view(confusion: pd.DataFrame, encoder: str) -> Table | None:
+    """Confusion matrices of unfiltered images; None where there are none."""
+    rows = confusion[(confusion["encoder"] == encoder) & (confusion["filter"] == "none")]
+    if "train_filter" in rows:
+        rows = rows[rows["train_filter"].isin(("none", ""))]
+    if rows.empty:
+        return None
+    return table(
+        "Confusion matrices on unfiltered images, at the threshold that validation chose (fake is positive)",
+        ["tested on", "trained on", "fakes found", "fakes missed", "reals called fake", "reals kept"],
+        [
+            [str(row["tested_on"]), training_label(str(row["trained_on"])),
+             *(f"{int(row[n]):,}" for n in ("tp", "fn", "fp", "tn"))]
+            for _, row in rows.iterrows()
+        ],
+    )  # fmt: skip
+
+
 def count_view(counts: pd.DataFrame) -> Table:
     """Images by dataset, source and split."""
     splits = list(counts.columns[3:])

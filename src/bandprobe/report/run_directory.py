@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,29 @@ REQUIRED = (
 )  # fmt: skip
 NUMERIC = ("cutoff_px", "cutoff_nyq", "value", "low", "high", "n_real", "n_fake", "ac_removed")
 
+ANALYSES = {
+    "claims": ("claim", "statistic", "value", "low", "high", "margin", "verdict", "reason"),
+    "mmd": (
+        "encoder",
+        "space",
+        "experiment",
+        "source",
+        "filter",
+        "cutoff_px",
+        "mmd2",
+        "p_value",
+        "q_value",
+        "n",
+    ),
+    "entropy": ("encoder", "source", "filter", "cutoff_px", "measure", "value", "low", "high"),
+    "confusion": ("encoder", "trained_on", "tested_on", "filter", "tp", "fn", "fp", "tn"),
+    "ablation": ("quantity", "baseline", "switch", "value", "low", "high", "moved"),
+}
+_NUMBERS = {
+    "value", "low", "high", "margin", "mmd2", "p_value", "q_value", "n", "cutoff_px", "cutoff_nyq", "baseline",
+    "moved", "cells",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class SourceSpectra:
@@ -27,23 +51,26 @@ class SourceSpectra:
 
     Attributes:
         density: mean power per ring, shape (r,), squared intensity (ortho FFT); None when absent.
-        coherent: `|E[F]|` of the high-pass residual, shape (s, s), DC in the centre; None when absent.
-        magnitude: `E|F|` of the same residual, shape (s, s); None when absent.
+        density_std: its standard deviation over images, shape (r,); None when absent.
+        planes: two-dimensional spectra by the names of `spectra.npz`, such as `fft_hp` or `magnitude_hp`,
+            shape (s, s); Fourier spectra have DC in the centre, a DCT at the upper left.
         n: number of images averaged; 0 when unknown.
     """
 
     density: npt.NDArray[np.float64] | None = None
-    coherent: npt.NDArray[np.float64] | None = None
-    magnitude: npt.NDArray[np.float64] | None = None
+    density_std: npt.NDArray[np.float64] | None = None
+    planes: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     n: int = 0
 
 
 @dataclass(frozen=True)
 class Spectra:
-    """All spectra of a run: ring frequencies as fractions of Nyquist, and sources by dataset and name."""
+    """All spectra of a run: ring frequencies as fractions of Nyquist, and sources by dataset and name, in
+    the order of the file; `filter` is what was applied to the images before."""
 
     frequency_nyq: npt.NDArray[np.float64]
     sources: Mapping[str, Mapping[str, SourceSpectra]]
+    filter: str = "none"
 
 
 @dataclass(frozen=True)
@@ -57,6 +84,8 @@ class Run:
         record: `run.json`, or an empty mapping.
         spectra: `spectra.npz`, or None.
         left_out: `left-out.csv`, or None.
+        analyses: the tables of the other analyses by name (`claims`, `mmd`, `entropy`, `confusion`,
+            `ablation`), those that are there and hold a row.
     """
 
     folder: Path
@@ -64,6 +93,7 @@ class Run:
     record: Mapping[str, Any] = field(default_factory=dict)
     spectra: Spectra | None = None
     left_out: pd.DataFrame | None = None
+    analyses: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def read_run(folder: Path) -> Run:
@@ -79,6 +109,7 @@ def read_run(folder: Path) -> Run:
         record=_read_record(folder / "run.json"),
         spectra=read_spectra(folder / "spectra.npz"),
         left_out=_read_left_out(folder / "left-out.csv"),
+        analyses=_read_analyses(folder),
     )
 
 
@@ -135,24 +166,32 @@ def read_spectra(path: Path) -> Spectra | None:
     """
     if not path.is_file():
         return None
-    fields = {"density": "density", "fft_hp": "coherent", "magnitude_hp": "magnitude", "n": "n"}
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[str, dict[str, npt.NDArray[Any]]]] = {}
     try:
         with np.load(path, allow_pickle=False) as arrays:
             frequency = np.asarray(arrays["frequency_nyq"], dtype=np.float64)
+            spec = str(arrays["filter"]) if "filter" in arrays.files else "none"
             for key in arrays.files:
                 place, _, name = key.rpartition("/")
-                if name in fields and place:
+                if place:
                     dataset, _, source = place.rpartition("/")
-                    array = np.asarray(arrays[key])
-                    value = int(array) if name == "n" else array.astype(np.float64)
-                    found.setdefault(dataset, {}).setdefault(source, {})[fields[name]] = value
-    except (OSError, ValueError, KeyError) as error:
+                    found.setdefault(dataset, {}).setdefault(source, {})[name] = np.asarray(arrays[key])
+        sources = {d: {name: _source(of) for name, of in sources.items()} for d, sources in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path} cannot be read ({_one_line(error)}): delete it or run the study again."
         ) from error
-    sources = {d: {g: SourceSpectra(**values) for g, values in of.items()} for d, of in found.items()}
-    return Spectra(frequency, sources) if sources else None
+    return Spectra(frequency, sources, spec) if sources else None
+
+
+def _source(arrays: Mapping[str, npt.NDArray[Any]]) -> SourceSpectra:
+    floats = {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items() if name != "n"}
+    return SourceSpectra(
+        density=floats.get("density"),
+        density_std=floats.get("density_deviation"),
+        planes={name: array for name, array in floats.items() if array.ndim == 2},
+        n=int(arrays.get("n", 0)),
+    )
 
 
 def _read_left_out(path: Path) -> pd.DataFrame | None:
@@ -166,6 +205,32 @@ def _read_left_out(path: Path) -> pd.DataFrame | None:
         raise InputError(
             f"{path} cannot be read ({_one_line(error)}): delete it or run the study again."
         ) from error
+
+
+def _read_analyses(folder: Path) -> dict[str, pd.DataFrame]:
+    found = {}
+    for name, columns in ANALYSES.items():
+        path = folder / f"{name}.csv"
+        if not path.is_file():
+            continue
+        try:
+            table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path} cannot be read ({_one_line(error)}): delete it or run the study again."
+            ) from error
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise InputError(
+                f"{path} lacks the columns {', '.join(missing)}: delete it or run the study again."
+            )
+        for column in table.columns:
+            # A text column without a word reads as numbers.
+            if column not in _NUMBERS and not table[column].notna().all():
+                table[column] = table[column].astype("object").fillna("")
+        if len(table):
+            found[name] = table
+    return found
 
 
 def _one_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bandprobe.protocol import Protocol
 from bandprobe.report.arrangement import Arrangement, family_label, of_one_generator, sort_families
 from bandprobe.report.run_directory import Run
 from bandprobe.report.sweeps import describe_sweep, sweeps_in, with_sweep
@@ -45,6 +46,8 @@ def headlines(results: pd.DataFrame, families: pd.DataFrame, cutoffs: pd.DataFra
             name: interval_text(means.loc[name]) if name in means.index else "no such pair"
             for name in ("own", "within", "across")
         }
+        if averages.empty:
+            texts["across"] = _external_text(results[results["encoder"] == encoder]) or texts["across"]
         mine = cutoffs[(cutoffs["encoder"] == encoder) & of_one_generator(cutoffs)]
         views = {view: _cutoff_text(mine[mine["view"] == view]) for view in ("reliance", "information")}
         lines.append(Headline(str(encoder), **texts, **views))
@@ -59,6 +62,14 @@ def interval_text(row: pd.Series[Any], percent: bool = False) -> str:
         f"{100 * row[n]:.1f}" if percent else f"{row[n]:.3f}" for n in ("value", "low", "high")
     )
     return f"{value} [{low}, {high}]" if np.isfinite(row["low"]) and np.isfinite(row["high"]) else value
+
+
+def _external_text(rows: pd.DataFrame) -> str:
+    """Mean AUROC of a detector that was trained elsewhere; empty where there is none."""
+    rows = rows[(rows["trained_on"] == "external") & (rows["metric"] == "auroc") & (rows["filter"] == "none")]
+    if rows.empty:
+        return ""
+    return f"{interval_text(rows[['value', 'low', 'high']].mean())} on all, trained elsewhere"
 
 
 def question(run: Run, arrangement: Arrangement) -> str:
@@ -90,6 +101,13 @@ def warnings(run: Run, families: pd.DataFrame, pd_sentence: str) -> list[str]:
         found.append(
             "Every encoder kept its own preprocessing (geometry = native): the same cut-off in px is a "
             "different frequency of the picture for each of them, so no cut-off is compared across encoders."
+        )
+    protocol = str(record.get("protocol") or "corrected")
+    if protocol != "corrected":
+        switches = Protocol.parse(protocol).on
+        found.append(
+            f"Protocol {protocol}: the study did on purpose what the published code did otherwise "
+            f"({_list(list(switches))}), so its numbers are not this report's usual ones."
         )
     if not (results["filter"] == "identity").any() and sweeps_in(results):
         found.append(

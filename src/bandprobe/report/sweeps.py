@@ -60,12 +60,16 @@ def sweeps_in(results: pd.DataFrame) -> list[str]:
 def sweep_rows(results: pd.DataFrame, sweep: str, view: View) -> pd.DataFrame:
     """The rows of one sweep and its controls in one view, with column `sweep` (empty for controls).
 
-    The control of a sweep in 8 bits is the identity in 8 bits, where the run has it; either is called
-    `identity` in the result.
+    The control of a sweep in 8 bits, or behind another filter such as `jpeg:75`, is the identity in its
+    place, where the run has it; either is called `identity` in the result.
     """
     rows = with_sweep(select_view(results, view))
-    eight = "identity:bits=8"
-    control = eight if ":bits=8" in sweep and (rows["filter"] == eight).any() else "identity"
+    before, plus, mask = sweep.rpartition("+")
+    wanted = [
+        f"{before}{plus}identity{':bits=8' if ':bits=8' in mask else ''}", f"{before}{plus}identity", before
+    ]  # fmt: skip
+    present = set(rows["filter"])
+    control = next((name for name in wanted if name in present), "identity")
     rows = rows[(rows["sweep"] == sweep) | rows["filter"].isin(("none", control))]
     return rows.assign(filter=rows["filter"].replace({control: "identity"}))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bandprobe.report.arrangement import Arrangement, of_one_generator, own_generators
+from bandprobe.report.arrangement import Arrangement, of_one_generator, own_generators, sort_families
 from bandprobe.report.sweeps import VIEWS, is_lowpass, sweep_of, sweep_rows, sweeps_in, with_sweep
 
 KEPT = 0.95
@@ -105,6 +105,51 @@ def cutoff_table(results: pd.DataFrame, arrangement: Arrangement, kept: float = 
         table[name] = table[name[1:]].map({value: i for i, value in enumerate(order)})
     table = table.sort_values(["_encoder", "_sweep", "_trained_on"], kind="stable")
     return table[columns].reset_index(drop=True)
+
+
+def matrix_table(results: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Means over one-generator probes by the filter they were trained under and the one they met.
+
+    Only train filters whose probes were tested under other filters too are in it, and only where there are
+    two of them or more.
+
+    Returns:
+        One row per encoder, relation and pair of families (as in `family_table`; `own` for all families
+        together), train filter and test filter: `value`, `low` and `high` averaged over cells, `n_cells`,
+        and the cut-offs of either filter (NaN where it has none). Empty without such a sweep.
+    """
+    rows = results[(results["metric"] == metric) & results["value"].notna()]
+    rows = rows[of_one_generator(rows)]
+    cutoffs = results.drop_duplicates("filter").set_index("filter")[["cutoff_px", "cutoff_nyq"]]
+    tested = rows.groupby(["encoder", "train_filter"])["filter"].nunique().rename("tests").reset_index()
+    everywhere = tested[tested["tests"] > 1]
+    several = everywhere.groupby("encoder")["train_filter"].transform("size") > 1
+    kept = set(everywhere.loc[several, ["encoder", "train_filter"]].itertuples(index=False, name=None))
+    pairs = zip(rows["encoder"], rows["train_filter"], strict=True)
+    rows = rows[np.array([pair in kept for pair in pairs], dtype=bool)]
+    own = rows["trained_on"] == rows["tested_on"]
+    within = rows["family_from"] == rows["family_to"]
+    rows = rows.assign(
+        relation=np.select([own, within], ["own", "within"], "across"),
+        family_from=rows["family_from"].where(~own, "*"),
+        family_to=rows["family_to"].where(~own, "*"),
+    )
+    keys = ["encoder", "relation", "family_from", "family_to", "train_filter", "filter"]
+    means = rows.groupby(keys, sort=False).agg(
+        value=("value", "mean"), low=("low", "mean"), high=("high", "mean"), n_cells=("value", "size")
+    ).reset_index()  # fmt: skip
+    for side, start in (("train_filter", "train_"), ("filter", "")):
+        for name in cutoffs.columns:
+            means[f"{start}{name}"] = means[side].map(cutoffs[name])
+    rank = {"own": 0, "within": 1, "across": 2}
+    families = {name: i for i, name in enumerate(sort_families({*means["family_from"], *means["family_to"]}))}
+    order = means.assign(
+        _encoder=means["encoder"].map({name: i for i, name in enumerate(results["encoder"].unique())}),
+        _relation=means["relation"].map(rank),
+        _from=means["family_from"].map(families),
+        _to=means["family_to"].map(families),
+    ).sort_values(["_encoder", "_relation", "_from", "_to"], kind="stable")
+    return order[means.columns].reset_index(drop=True)
 
 
 def count_table(results: pd.DataFrame, record: Mapping[str, Any]) -> pd.DataFrame:

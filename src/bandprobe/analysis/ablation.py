@@ -1,0 +1,188 @@
+"""How far each switch of the published protocol moves every headline number of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bandprobe import seeding
+from bandprobe.filters import expand
+from bandprobe.metrics.detection import METRICS
+
+COLUMNS = ("switch", "encoder", "quantity", "baseline", "value", "moved", "low", "high", "cells", "reason")
+MEASURES = ("accuracy", "auroc", "f1", "pd@10%", "pd@1%")
+MIDDLE = (0.15, 0.5)  # of Nyquist
+RESAMPLES = 2000
+_KEYS = ["encoder", "trained_on", "tested_on", "dataset"]
+
+
+def unmoved(words: str, manifest: pd.DataFrame, filters: Sequence[str]) -> str:
+    """Why a switch cannot change anything in a study; empty where it can.
+
+    Args:
+        words: the protocol.
+        manifest: the study's images.
+        filters: its test filter specs.
+    """
+    if words == "fda_relabel" and not any("fda" in spec.kind for spec in expand(list(filters))):
+        return "no test filter adapts images to a reference (fda)"
+    if words == "adm_validation" and "ADM" not in set(manifest.loc[manifest["split"] == "val", "generator"]):
+        return "the data hold no validation images of ADM"
+    return ""
+
+
+def moved(
+    switch: str, baseline: Path, switched: Path | None, *, seed: int = 0, reason: str = ""
+) -> pd.DataFrame:
+    """Every headline number of two runs of one study, and their difference.
+
+    A number is a mean over cells of the grid (a probe on a test set); its difference is the mean of the
+    cells' differences, with a 95 % percentile interval from resampling test generators, the cells of one
+    going together.
+
+    Args:
+        switch: the protocol of the second run.
+        baseline: folder of the first.
+        switched: folder of the second; None where the switch does not apply.
+        seed: of the resampling.
+        reason: why it does not apply.
+
+    Returns:
+        A row for each encoder and quantity with `COLUMNS`; a single blank row where it does not apply.
+    """
+    if switched is None:
+        return pd.DataFrame([{"switch": switch, "reason": reason}]).reindex(columns=list(COLUMNS))
+    before, after = quantities(baseline), quantities(switched)
+    both = before.merge(after, on=[*_KEYS, "quantity"], suffixes=("_before", "_after"))
+    rows = []
+    for (encoder, quantity), cells in both.groupby(["encoder", "quantity"], sort=False):
+        change = cells["value_after"] - cells["value_before"]
+        rng = seeding.generator(seed, "ablation", switch, str(encoder), str(quantity))
+        low, high = _interval(change.to_numpy(), cells["tested_on"].to_numpy(object), rng)
+        rows.append(
+            {
+                "switch": switch,
+                "encoder": encoder,
+                "quantity": quantity,
+                "baseline": cells["value_before"].mean(),
+                "value": cells["value_after"].mean(),
+                "moved": change.mean(),
+                "low": low,
+                "high": high,
+                "cells": len(cells),
+                "reason": "",
+            }
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def quantities(run: Path) -> pd.DataFrame:
+    """The headline numbers of a run, cell by cell.
+
+    Args:
+        run: its folder.
+
+    Returns:
+        Columns encoder, trained_on, tested_on, dataset, quantity, value. Of each measure on unfiltered images:
+        own generator, and each pair of families; over all cells: `identity - none`, the step between the two
+        controls; `none - weakest low-pass`, the jump at the right end of the published curves; and `middle -
+        identity` with `middle - none`, the gain of low-pass filters that end in the middle frequencies, over
+        either control, on cells across families. Beside them mean MMD, and the generators' departure from
+        Real above half of Nyquist.
+    """
+    results = pd.read_parquet(run / "results.parquet")
+    reliance = results[
+        results["train_filter"].isin(["none", "external"]) & results["metric"].isin(MEASURES)
+    ].dropna(subset=["value"])
+    parts = [
+        part for metric in METRICS for part in _of_metric(reliance[reliance["metric"] == metric], metric)
+    ]
+    parts += [_mmd(run / "mmd.csv"), _spectra(run / "spectra.npz")]
+    whole = [part for part in parts if not part.empty]
+    return pd.concat(whole, ignore_index=True)[[*_KEYS, "quantity", "value"]]
+
+
+def _of_metric(rows: pd.DataFrame, metric: str) -> list[pd.DataFrame]:
+    if rows.empty:
+        return []
+    plain = rows[rows["filter"] == "none"]
+    own = plain[plain["trained_on"] == plain["tested_on"]]
+    single = plain[~plain["trained_on"].str.startswith("family:") & (plain["trained_on"] != "all")]
+    other = single[single["trained_on"] != single["tested_on"]]
+    found = [own.assign(quantity=f"{metric}, own generator")]
+    for pair, cells in other.groupby(["family_from", "family_to"], sort=True):
+        found.append(cells.assign(quantity=f"{metric}, {pair[0]} to {pair[1]}"))
+    kinds = {text: expand(text)[0] for text in rows["filter"].unique()}
+    low = rows[[kinds[text].kind == "lowpass" for text in rows["filter"]]]
+    index = [*_KEYS, "family_from", "family_to"]
+    wide = pd.DataFrame(
+        {
+            "none": plain.set_index(index)["value"],
+            "identity": rows[rows["filter"] == "identity"].set_index(index)["value"],
+            "weakest": low[low["cutoff_nyq"] == low["cutoff_nyq"].max()].set_index(index)["value"],
+            "middle": low[low["cutoff_nyq"].between(*MIDDLE)].groupby(index)["value"].mean(),
+        }
+    ).reset_index()
+    across = wide[(wide["family_from"] != wide["family_to"]) & wide["trained_on"].isin(single["trained_on"])]
+    for cells, first, second, name in (
+        (wide, "identity", "none", "identity - none"),
+        (wide, "none", "weakest", "none - weakest low-pass"),
+        (across, "middle", "none", "middle low-pass - none, across families"),
+        (across, "middle", "identity", "middle low-pass - identity, across families"),
+    ):
+        change = cells.assign(quantity=f"{metric}, {name}", value=cells[first] - cells[second])
+        found.append(change.dropna(subset=["value"]))
+    return found
+
+
+def _mmd(path: Path) -> pd.DataFrame:
+    """MMD^2 between fakes and reals, a cell for each generator and filter."""
+    if not path.is_file():
+        return pd.DataFrame()
+    table = pd.read_csv(path)
+    rows = table[(table["experiment"] == "fake_vs_real") & (table["space"] == "embedding")]
+    plain = rows[rows["filter"] == "none"].dropna(subset=["mmd2"])
+    return (
+        plain.assign(
+            quantity="MMD^2, fake against real", trained_on="", tested_on=plain["source"], value=plain["mmd2"]
+        )
+        .reindex(columns=[*_KEYS, "quantity", "value"])
+        .fillna({"dataset": ""})
+    )
+
+
+def _spectra(path: Path) -> pd.DataFrame:
+    """`mean |generator / real - 1|` of the radial density above half of Nyquist."""
+    if not path.is_file():
+        return pd.DataFrame()
+    with np.load(path, allow_pickle=False) as arrays:
+        high = arrays["frequency_nyq"] > MIDDLE[1]
+        density = {
+            key.removesuffix("/density"): arrays[key] for key in arrays.files if key.endswith("/density")
+        }
+    rows = []
+    for place, power in density.items():
+        dataset, _, source = place.rpartition("/")
+        real = density.get(f"{dataset}/Real")
+        if source != "Real" and real is not None:
+            departure = float(np.abs(power[high] / real[high] - 1).mean())
+            rows.append(
+                ("spectra", "", source, dataset, "power above 0.5 nyq, departure from Real", departure)
+            )
+    return pd.DataFrame(rows, columns=[*_KEYS, "quantity", "value"])
+
+
+def _interval(
+    change: NDArray[np.float64], cluster: NDArray[np.object_], rng: np.random.Generator
+) -> tuple[float, float]:
+    """Percentile interval of the mean; no width where a single generator was tested."""
+    names, place = np.unique(cluster.astype(str), return_inverse=True)
+    sums, sizes = np.bincount(place, change), np.bincount(place)
+    drawn = rng.integers(0, len(names), (RESAMPLES, len(names)))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,32 @@
+"""What probes say of embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandprobe.probes import LinearProbe, ProbeFile
+
+
+def logits_of(probes: Sequence[ProbeFile], embedding: NDArray[np.float32]) -> NDArray[np.float64]:
+    """What probes say of the same images; all linear ones in one product.
+
+    Args:
+        probes: of the embeddings' encoder.
+        embedding: shape (n, dim).
+
+    Returns:
+        Raw scores, higher for fake, shape (probes, n).
+    """
+    logits = np.empty((len(probes), len(embedding)))
+    linear = {row: file.probe for row, file in enumerate(probes) if isinstance(file.probe, LinearProbe)}
+    if linear:
+        directions = np.stack([probe.direction for probe in linear.values()])
+        offsets = np.array([[probe.offset] for probe in linear.values()])
+        logits[list(linear)] = directions @ embedding.T.astype(np.float64) + offsets
+    for row, file in enumerate(probes):
+        if row not in linear:
+            logits[row] = file.probe.logits(embedding)
+    return logits
