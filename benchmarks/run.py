@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 import filter_bank
+import mmd
 import spectra
 import sweep_efficiency
 from bandprobe import progress
@@ -29,8 +30,9 @@ def measure(quick: bool) -> list[Row]:
             *filter_bank.rows(images=3, side=32, rounds=2, sweep="lowpass:4..12/4px"),
             *sweep_efficiency.rows(images=4, side=28, stored_side=32, batch=3, rounds=2, architecture=tiny),
             *spectra.rows(images=4, side=32, rounds=2, memory=(20, 40)),
+            *mmd.rows(samples=20, dim=8, permutations=10, rounds=2),
         ]
-    return [*filter_bank.rows(), *sweep_efficiency.rows(), *spectra.rows()]
+    return [*filter_bank.rows(), *sweep_efficiency.rows(), *spectra.rows(), *mmd.rows()]
 
 
 def table(rows: list[Row]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import subprocess
 import sys
@@ -142,13 +143,21 @@ def peak_memory(images: int) -> float:
 
 
 def _print_peak(table: str) -> None:
-    import resource
-
     rows = pd.read_parquet(table)
     found = spectra(rows, samples=len(rows), workers=THREADS)
     if sum(found.counts.values()) != len(rows):
         raise ArithmeticError(f"{len(rows)} images went in; {found.counts} were counted.")
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(_peak())
+
+
+def _peak() -> float:
+    """Most memory that this process held, MiB."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # `ru_maxrss` would hold that of the process which started this one
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024  # type: ignore[index]
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes, where there is no /proc
 
 
 if __name__ == "__main__":

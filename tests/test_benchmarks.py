@@ -24,8 +24,10 @@ def filter_bank(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def check_rows(rows: list[dict[str, object]]) -> None:
-    assert [row["name"] for row in rows][::4] == ["filter bank", "sweep efficiency"]
-    assert [row["target"] for row in rows] == [4.0, 1.0, 1.0, 1.0, 0.95]
+    names = [str(row["name"]) for row in rows]
+    assert len(set(names)) == len(names)
+    for beginning in ("filter bank", "sweep efficiency", "fft_hp", "MMD permutations"):
+        assert any(name.startswith(beginning) for name in names), beginning
     for row in rows:
         assert set(row) == KEYS
         assert min(row["ratio"], row["ours"], row["other"]) > 0

@@ -95,7 +95,7 @@ def test_run_json_says_what_was_done(run: bp.Run) -> None:
     record = json.loads((run.folder / "run.json").read_text())
     images, conditions = len(run.manifest), 6
     assert record["encoder_passes"] == {"done": images * conditions * 2, "saved": 0}
-    assert set(record["timings"]) == {"index", "embed", "train", "evaluate", "spectrum", "report"}
+    assert set(record["timings"]) == {"index", "embed", "train", "evaluate", "mmd", "entropy", "claims", "spectrum", "report"}
     assert record["seed"] == 0
     assert record["versions"]["bandprobe"] == bp.__version__
     assert {"torch", "transformers", "scikit-learn", "python"} <= set(record["versions"])
@@ -240,14 +240,14 @@ def test_wrong_study_files(
 def test_an_analysis_that_is_not_there_yet_is_said(tmp_path: Path, world: Path, checkpoint: Path) -> None:
     text = (
         STUDY.replace('["spectral", "tiny-dinov2"]', '["spectral"]')
-        + "[analysis]\nmmd = true\ninformation = false\n"
+        + "[analysis]\nbands = true\ninformation = false\n"
     )
     done = (
         bp.Study.from_toml(write_study(tmp_path, world, checkpoint, text))
         .with_options(limit=30)
         .run(tmp_path / "r")
     )
-    assert any("mmd" in warning for warning in done.record["warnings"])
+    assert any("bands" in warning for warning in done.record["warnings"])
     assert set(done.results["train_filter"]) == {"none"}
 
 

@@ -198,7 +198,9 @@ def _anchored(config: Config, folder: Path) -> Config:
         "real": [anchor(path) for path in data.reals] or None,
         "fakes": {name: anchor(path) for name, path in data.fakes.items()} if data.fakes else None,
     }
-    encoders = config.encoders.model_copy(update={"names": [anchored(name, folder) for name in config.encoders.names]})
+    encoders = config.encoders.model_copy(
+        update={"names": [anchored(name, folder) for name in config.encoders.names]}
+    )
     return config.model_copy(update={"data": data.model_copy(update=changes), "encoders": encoders})
 
 

@@ -77,7 +77,8 @@ def inputs(
         images: the manifest's table.
     """
     weights = [
-        [reference.name, reference.kind, reference.target, _stats(reference.files)] for reference in references
+        [reference.name, reference.kind, reference.target, _stats(reference.files)]
+        for reference in references
     ]
     chosen = settings.model_dump(mode="json", exclude={"run": {"workers"}})
     facts = [__version__, chosen, weights, _stats(files), _IMAGES]

@@ -152,7 +152,8 @@ class _Runner:
         again = self.test_filters if settings.analysis.information else []
         self.train_filters = list(dict.fromkeys([*self.everywhere, *again]))
         self.workers = settings.run.workers or cores()
-        self.passes = {"done": 0, "saved": 0}
+        self.passes = {"done": 0, "saved": 0}  # of the study's encoders
+        self.twin_passes = {"done": 0, "saved": 0}  # of the same with random weights, for `entropy`
         # What cannot work is refused before the images are read.
         distinct([encoder.name for encoder in self.encoders])
         if settings.encoders.geometry != "native":
@@ -219,6 +220,7 @@ class _Runner:
                 "everywhere": self.everywhere,
             },
             encoder_passes=self.passes,
+            twin_passes=self.twin_passes,
             timings=self.timings,
             warnings=self.warnings,
             left_out=len(self.left_out),
@@ -288,11 +290,11 @@ class _Runner:
         if self.protocol.thesis_optimiser:
             train_filters += [flipped(spec) for spec in self.train_filters]
         if set(test_filters) == set(train_filters):
-            lost = self._extract(store, table, table, probed, test_filters)
+            lost = self._extract(store, table, table, probed, test_filters, self.passes)
         else:
-            lost = self._extract(store, table, table[~test], probed, train_filters)
-            lost |= self._extract(store, table, table[test], probed, test_filters)
-        lost |= self._extract(store, table, table[test], finished, test_filters)
+            lost = self._extract(store, table, table[~test], probed, train_filters, self.passes)
+            lost |= self._extract(store, table, table[test], probed, test_filters, self.passes)
+        lost |= self._extract(store, table, table[test], finished, test_filters, self.passes)
         for name, reference in zip(self.names, self.encoders, strict=True):
             if reference.kind == "table":
                 loaded[name] = foreign = encoders.load_table(name)
@@ -311,6 +313,7 @@ class _Runner:
         rows: pd.DataFrame,
         loaded: Sequence[Encoder],
         filters: Sequence[str],
+        passes: dict[str, int],
     ) -> dict[str, str]:
         """Embed some images; the paths of those that could not be read, with reasons."""
         from bandprobe.extract import extract
@@ -334,8 +337,8 @@ class _Runner:
             shared=None if self.base is None else self.base / "store",
         )
         self.left_out.update(done.left_out)
-        self.passes["done"] += done.passes
-        self.passes["saved"] += done.saved
+        passes["done"] += done.passes
+        passes["saved"] += done.saved
         return done.left_out
 
     def _train(
@@ -345,7 +348,7 @@ class _Runner:
         from bandprobe import probes
 
         held = set(store.conditions())
-        folder = self.folder / "probes" / f"replicate-{replicate}" if replicate else self.folder / "probes"
+        folder = self.folder / (f"replicates/{replicate}" if replicate else "probes")
         trained: list[ProbeFile] = []
         groups: dict[tuple[str, ...], dict[str, str]] = {}
         for encoder, name in zip(self.encoders, self.names, strict=True):
@@ -386,16 +389,16 @@ class _Runner:
     def _analyse(self, store: EmbeddingStore, table: pd.DataFrame, trained: list[ProbeFile]) -> None:
         """What is worked out besides the grid. What cannot be is said, and costs the rest of the run nothing."""
         analysis, compared = self.settings.analysis, self.base is not None
-        for name, wanted, make in (
-            ("mmd.csv", analysis.mmd, self._mmd),
-            ("entropy.csv", analysis.entropy and not compared, self._entropy),
-            ("claims.csv", analysis.claims and not compared, self._claims),
-            ("spectra.npz", analysis.spectrum, self._spectra),
+        for stage, name, wanted, make in (
+            ("mmd", "mmd.csv", analysis.mmd, self._mmd),
+            ("entropy", "entropy.csv", analysis.entropy and not compared, self._entropy),
+            ("claims", "claims.csv", analysis.claims and not compared, self._claims),
+            ("spectrum", "spectra.npz", analysis.spectrum, self._spectra),
         ):
             path = self.folder / name
             path.unlink(missing_ok=True)
             if wanted:
-                with self._timed(path.stem):
+                with self._timed(stage):
                     try:
                         make(store, table, trained, path)
                     except InputError as error:
@@ -447,7 +450,7 @@ class _Runner:
         names = [name for name in map(encoders.twin, self.names) if name and name not in self.names]
         loaded = encoders.load_all(names, device=run.device, precision=run.precision, protocol=self.protocol)
         images = sampled(table, self.settings.analysis.samples, run.seed, LEAST)
-        self._extract(store, table, images, loaded, self.test_filters)
+        self._extract(store, table, images, loaded, self.test_filters, self.twin_passes)
         return [one.name for one in loaded]
 
     def _claims(
@@ -470,7 +473,7 @@ class _Runner:
         from bandprobe.analysis import spectra
 
         data = self.settings.data
-        spectra(
+        found = spectra(
             table,
             samples=self.settings.analysis.samples,
             filter="lowpass:5px" if self.protocol.spectrum_lowpass else "none",
@@ -478,7 +481,9 @@ class _Runner:
             max_pixels=data.max_pixels,
             seed=self.settings.run.seed,
             workers=self.workers,
-        ).save(path)
+        )
+        found.save(path)
+        self.left_out.update(found.left_out)
 
     def _keep_only(self, trained: list[ProbeFile]) -> None:
         """Remove the probes of an earlier study in this folder: `evaluate` takes all that lie there."""
@@ -511,8 +516,11 @@ class _Runner:
 
     def _again(self, found: Mapping[str, Any]) -> Run:
         """The run that lies here already: not a pass is done."""
-        passes = found["encoder_passes"]
-        content = {**found, "encoder_passes": {"done": 0, "saved": passes["done"] + passes["saved"]}}
+        saved = {
+            name: {"done": 0, "saved": sum(found[name].values())}
+            for name in ("encoder_passes", "twin_passes")
+        }
+        content = {**found, **saved}
         write_json(self.folder / "run.json", content)
         progress.say(f"{self.folder} is finished and its inputs are unchanged: nothing to do.")
         return Run(self.folder, content)

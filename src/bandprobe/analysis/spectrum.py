@@ -116,7 +116,8 @@ def spectra(
                 ids[source].update(of)
                 left_out.update(reasons)
                 step(len(paths))
-        twice, reasons = _repeats(ids)
+        # A manifest tells copies apart already.
+        twice, reasons = _repeats(ids) if hashed else ({source: set() for source in ids}, {})
         left_out.update(reasons)
         kept = {source: [path for path in of if path not in twice[source]] for source, of in ids.items()}
         for source, paths in kept.items():

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bandprobe import progress, seeding
+from bandprobe.analysis.logits import logits_of
 from bandprobe.analysis.score_file import ScoreFile
 from bandprobe.analysis.test_set import TestSet, test_sets
 from bandprobe.errors import InputError
@@ -22,7 +23,7 @@ from bandprobe.metrics.batches import batch_means
 from bandprobe.metrics.bootstrap import Interval, intervals
 from bandprobe.metrics.detection import METRICS, blank_reason
 from bandprobe.metrics.resampling import Resamples
-from bandprobe.probes import EXTERNAL, LinearProbe, ProbeFile, Relabel
+from bandprobe.probes import EXTERNAL, ProbeFile, Relabel
 from bandprobe.protocol import CORRECTED, Protocol
 from bandprobe.store import EmbeddingStore, Fingerprint, comparable, difference
 
@@ -213,7 +214,7 @@ def _scores(
         numbers = [number for number, (_, its) in enumerate(cells) if its == spec]
         for number in numbers:
             _check_same_encoder(cells[number][0], stored)
-        logits[numbers] = _logits([cells[number][0] for number in numbers], rows.embedding)
+        logits[numbers] = logits_of([cells[number][0] for number in numbers], rows.embedding)
         for number in numbers:
             probe = cells[number][0]
             chances[number] = probe.probe.probabilities(logits[number])
@@ -226,20 +227,6 @@ def _scores(
             rows.ac_removed,
         )
     return logits, chances, conditions
-
-
-def _logits(probes: Sequence[ProbeFile], embedding: NDArray[np.float32]) -> Floats:
-    """What probes say of the same images, (probes, images); all linear ones in one product."""
-    logits = np.empty((len(probes), len(embedding)))
-    linear = [row for row, file in enumerate(probes) if isinstance(file.probe, LinearProbe)]
-    if linear:
-        models = [probes[row].probe for row in linear]
-        directions = np.stack([model.direction for model in models if isinstance(model, LinearProbe)])
-        offsets = np.array([[model.offset] for model in models if isinstance(model, LinearProbe)])
-        logits[linear] = directions @ embedding.T.astype(np.float64) + offsets
-    for row in set(range(len(probes))) - set(linear):
-        logits[row] = probes[row].probe.logits(embedding)
-    return logits
 
 
 def _check_same_encoder(probe: ProbeFile, stored: Fingerprint) -> None:

@@ -232,7 +232,7 @@ def train(
             sources = _sources(held, encoder)
             finished = {name: source for name, source in sources.items() if _is_detector(source)}
             table = _embedded(held, manifest)
-            trained = probes.finished(held, finished, output_folder(out))
+            trained = probes.finished(held, finished, output_folder(out)) if finished else []
             probed = {name: source for name, source in sources.items() if name not in finished}
             trained += (
                 []

@@ -18,6 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
 from bandprobe.files import write_whole
+from bandprobe.report import typeface
 from bandprobe.report.arrangement import POOLED, runs_of, sort_families
 
 WIDTH = 7.0  # inches: a two-column page
@@ -26,8 +27,6 @@ SMALL, TEXT, TITLE = 6.5, 7.0, 9.0  # points
 INK, MUTED, RULE = "#1a1a1a", "#595959", "#c4c4c4"
 
 _RC: Any = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same figure on every machine
     "font.size": TEXT,
     "text.color": INK,
     "text.parse_math": False,  # a `$` in a folder's name is a `$`
@@ -70,7 +69,8 @@ REAL = Mark("#000000", "-", "")
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
     """Matplotlib's settings of this report, for making and saving a figure; restored afterwards."""
-    with mpl.rc_context(_RC):
+    # Glyph by glyph, from the first family that has it: the same figure on every machine.
+    with mpl.rc_context({**_RC, "font.family": list(typeface.families())}):
         yield
 
 
@@ -104,7 +104,7 @@ def family_marks(family_of: dict[str, str]) -> dict[str, Mark]:
 @lru_cache(maxsize=4096)
 def text_size(text: str, points: float, bold: bool = False) -> tuple[float, float]:
     """Width and height of one line of text in inches."""
-    font = FontProperties(family="DejaVu Sans", size=points, weight="bold" if bold else "normal")
+    font = FontProperties(family=typeface.WHOLE, size=points, weight="bold" if bold else "normal")
     width, height, _ = TextToPath().get_text_width_height_descent(text, font, ismath=False)
     return width / 72, height / 72
 
