@@ -104,6 +104,8 @@ class Study:
         Raises:
             BandprobeError: as `run`.
         """
+        import pandas as pd
+
         from bandprobe import report
         from bandprobe.analysis.ablation import moved, unmoved
 

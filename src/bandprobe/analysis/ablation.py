@@ -17,6 +17,8 @@ COLUMNS = ("switch", "encoder", "quantity", "baseline", "value", "moved", "low",
 MEASURES = ("accuracy", "auroc", "f1", "pd@10%", "pd@1%")
 MIDDLE = (0.15, 0.5)  # of Nyquist
 RESAMPLES = 2000
+_ENOUGH = 5  # generators
+_DECIMALS = 9
 _KEYS = ["encoder", "trained_on", "tested_on", "dataset"]
 
 
@@ -74,10 +76,18 @@ def moved(
                 "low": low,
                 "high": high,
                 "cells": len(cells),
-                "reason": "",
+                "reason": _few(cells["tested_on"].nunique()),
             }
         )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    numbers = ["baseline", "value", "moved", "low", "high"]
+    table[numbers] = table[numbers].astype("float64").round(_DECIMALS) + 0.0
+    return table
+
+
+def _few(generators: int) -> str:
+    """What to know of an interval from few generators."""
+    return "" if generators >= _ENOUGH else f"{generators} test generators: too few to trust the interval"
 
 
 def quantities(run: Path) -> pd.DataFrame:
@@ -113,9 +123,9 @@ def _of_metric(rows: pd.DataFrame, metric: str) -> list[pd.DataFrame]:
     own = plain[plain["trained_on"] == plain["tested_on"]]
     single = plain[~plain["trained_on"].str.startswith("family:") & (plain["trained_on"] != "all")]
     other = single[single["trained_on"] != single["tested_on"]]
-    found = [own.assign(quantity=f"{metric}, own generator")]
+    found = [own.assign(quantity=f"{metric}: own generator")]
     for pair, cells in other.groupby(["family_from", "family_to"], sort=True):
-        found.append(cells.assign(quantity=f"{metric}, {pair[0]} to {pair[1]}"))
+        found.append(cells.assign(quantity=f"{metric}: {pair[0]} to {pair[1]}"))
     kinds = {text: expand(text)[0] for text in rows["filter"].unique()}
     low = rows[[kinds[text].kind == "lowpass" for text in rows["filter"]]]
     index = [*_KEYS, "family_from", "family_to"]
@@ -131,10 +141,10 @@ def _of_metric(rows: pd.DataFrame, metric: str) -> list[pd.DataFrame]:
     for cells, first, second, name in (
         (wide, "identity", "none", "identity - none"),
         (wide, "none", "weakest", "none - weakest low-pass"),
-        (across, "middle", "none", "middle low-pass - none, across families"),
-        (across, "middle", "identity", "middle low-pass - identity, across families"),
+        (across, "middle", "none", "middle low-pass - none (across families)"),
+        (across, "middle", "identity", "middle low-pass - identity (across families)"),
     ):
-        change = cells.assign(quantity=f"{metric}, {name}", value=cells[first] - cells[second])
+        change = cells.assign(quantity=f"{metric}: {name}", value=cells[first] - cells[second])
         found.append(change.dropna(subset=["value"]))
     return found
 
@@ -148,7 +158,7 @@ def _mmd(path: Path) -> pd.DataFrame:
     plain = rows[rows["filter"] == "none"].dropna(subset=["mmd2"])
     return (
         plain.assign(
-            quantity="MMD^2, fake against real", trained_on="", tested_on=plain["source"], value=plain["mmd2"]
+            quantity="mmd2: fake against real", trained_on="", tested_on=plain["source"], value=plain["mmd2"]
         )
         .reindex(columns=[*_KEYS, "quantity", "value"])
         .fillna({"dataset": ""})
@@ -171,7 +181,7 @@ def _spectra(path: Path) -> pd.DataFrame:
         if source != "Real" and real is not None:
             departure = float(np.abs(power[high] / real[high] - 1).mean())
             rows.append(
-                ("spectra", "", source, dataset, "power above 0.5 nyq, departure from Real", departure)
+                ("spectra", "", source, dataset, "spectra: departure from Real above 0.5 nyq", departure)
             )
     return pd.DataFrame(rows, columns=[*_KEYS, "quantity", "value"])
 

@@ -53,7 +53,9 @@ def _cut_down(whole: Path, path: Path) -> None:
         cutter.subset(font)
         for record in font["name"].names:
             if record.nameID in _NAMES:
-                record.string = record.toUnicode().replace(WHOLE, FAMILY).replace("DejaVuSans", "BandprobeSans")
+                record.string = (
+                    record.toUnicode().replace(WHOLE, FAMILY).replace("DejaVuSans", "BandprobeSans")
+                )
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".ttf")
         os.close(handle)
         try:
