@@ -1,0 +1,95 @@
+"""What a study works out besides the grid: each analysis reads the store and leaves one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bandprobe.run import write_table
+from bandprobe.study.training import train
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bandprobe.probes import ProbeFile
+    from bandprobe.store import EmbeddingStore
+    from bandprobe.study.embedding import Embedding
+    from bandprobe.study.plan import Plan
+
+
+def analyses(
+    plan: Plan, store: EmbeddingStore, embedding: Embedding, table: pd.DataFrame, trained: Sequence[ProbeFile]
+) -> list[tuple[str, Path, Callable[[Path], None] | None]]:
+    """The analyses in order: the stage's name, its file, and what makes it; None where it is not wanted.
+
+    A run that is only compared with another needs what switches of the protocol can move.
+    """
+    asked, compared, seed = plan.settings.analysis, plan.base is not None, plan.settings.run.seed
+
+    def mmd(path: Path) -> None:
+        from bandprobe.analysis.shift import shift
+
+        found = shift(
+            store,
+            table,
+            trained,
+            list(dict.fromkeys([*plan.test_filters, "none"])),
+            encoders=list(plan.sources),
+            samples=asked.samples,
+            seed=seed,
+            biased=plan.protocol.biased_mmd,
+        )
+        write_table(found, path)
+
+    def entropy(path: Path) -> None:
+        from bandprobe.analysis.entropy import entropy as measured
+
+        names = [one.name for one in plan.encoders if not one.is_detector and one.kind != "table"]
+        if not names:
+            return
+        twins = embedding.twins(table) if asked.twin else []
+        found = measured(
+            store,
+            table,
+            encoders=[*names, *twins],
+            filters=plan.test_filters,
+            images=table,
+            samples=asked.samples,
+            seed=seed,
+            workers=plan.workers,
+        )
+        write_table(found, path)
+
+    def claims(path: Path) -> None:
+        from bandprobe.analysis.claims import claims as judged
+
+        replicates = [
+            train(plan, store, table, plan.train_filters, replicate=number)
+            for number in range(1, plan.settings.probes.seeds)
+        ]
+        found = judged(store, table, trained, replicates, filters=plan.test_filters, seed=seed)
+        write_table(found, path)
+
+    def spectrum(path: Path) -> None:
+        from bandprobe.analysis import spectra
+
+        data = plan.settings.data
+        found = spectra(
+            table,
+            samples=asked.samples,
+            filter="lowpass:5px" if plan.protocol.spectrum_lowpass else "none",
+            background=data.background,
+            max_pixels=data.max_pixels,
+            seed=seed,
+            workers=plan.workers,
+        )
+        found.save(path)
+        embedding.left_out.update(found.left_out)
+
+    return [
+        ("mmd", plan.folder / "mmd.csv", mmd if asked.mmd else None),
+        ("entropy", plan.folder / "entropy.csv", entropy if asked.entropy and not compared else None),
+        ("claims", plan.folder / "claims.csv", claims if asked.claims and not compared else None),
+        ("spectrum", plan.folder / "spectra.npz", spectrum if asked.spectrum else None),
+    ]

@@ -1,0 +1,103 @@
+"""What a study asks for, once it is seen that it can be had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bandprobe.encoders import distinct, expand_names, resolve
+from bandprobe.filters import check, expand
+from bandprobe.images.geometry import Geometry
+from bandprobe.machine import cores
+
+if TYPE_CHECKING:
+    from bandprobe.config import Config
+    from bandprobe.encoders import Reference
+    from bandprobe.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study file with everything in it spelt out.
+
+    Attributes:
+        settings: the study file.
+        folder: the run's.
+        reference_folder: where relative paths of reference images start.
+        base: folder of the run that this one is compared with: its embeddings are taken where they are the
+            same, and no report is made.
+        names: the encoders as the study names them, sweeps expanded.
+        encoders: what these names stand for.
+        test_filters: canonical specs.
+        everywhere: the train filters whose probes meet every test filter.
+        train_filters: these, and those that probes are re-trained under.
+        workers: threads and processes.
+    """
+
+    settings: Config
+    folder: Path
+    reference_folder: Path
+    base: Path | None
+    names: tuple[str, ...]
+    encoders: tuple[Reference, ...]
+    test_filters: tuple[str, ...]
+    everywhere: tuple[str, ...]
+    train_filters: tuple[str, ...]
+    workers: int
+
+    @classmethod
+    def of(cls, settings: Config, folder: Path, reference_folder: Path, base: Path | None = None) -> Plan:
+        """Spell a study out.
+
+        Raises:
+            EncoderError: an unknown encoder, or two of one name.
+            FilterError: an unknown filter, or one that removes everything on the study's grid.
+        """
+        names = expand_names(settings.encoders.names)
+        if settings.probes.head == "attention":
+            names = [name if name.endswith("#tokens") else f"{name}#tokens" for name in names]
+        encoders = [resolve(name) for name in names]
+        distinct([encoder.name for encoder in encoders])
+        test = expand(settings.filters.test)
+        everywhere = expand(settings.filters.train)
+        train = list(dict.fromkeys([*everywhere, *(test if settings.analysis.information else [])]))
+        if settings.encoders.geometry != "native":
+            size = Geometry.parse(settings.encoders.geometry).size
+            for spec in (*test, *train):
+                check(spec, size)
+        return cls(
+            settings=settings,
+            folder=folder,
+            reference_folder=reference_folder,
+            base=base,
+            names=tuple(names),
+            encoders=tuple(encoders),
+            test_filters=tuple(map(str, test)),
+            everywhere=tuple(map(str, everywhere)),
+            train_filters=tuple(map(str, train)),
+            workers=settings.run.workers or cores(),
+        )
+
+    @property
+    def protocol(self) -> Protocol:
+        """The switches that are on."""
+        return self.settings.run.switches
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Encoder names in tables, with what loads each."""
+        return {encoder.name: name for encoder, name in zip(self.encoders, self.names, strict=True)}
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """The grid all encoders share; None where each has its own."""
+        text = self.settings.encoders.geometry
+        return None if text == "native" else Geometry.parse(text)
+
+    @property
+    def reference_files(self) -> list[Path]:
+        """Where filters may take reference images from, if these are files."""
+        specs = expand([*self.test_filters, *self.train_filters])
+        steps = [step for spec in specs for step in spec.steps]
+        return [self.reference_folder / step.reference for step in steps if step.reference is not None]
