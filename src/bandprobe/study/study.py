@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bandprobe import config, progress
 from bandprobe.files import output_folder
-from bandprobe.protocol import SWITCHES, Protocol
+from bandprobe.protocol import SWITCHES, THESIS, Protocol
 from bandprobe.run import Run, write_table
 from bandprobe.study.plan import Plan
 from bandprobe.study.runner import Runner
@@ -78,7 +78,7 @@ class Study:
         return Runner(Plan.of(self.config, folder, self.folder), self.caveats).run()
 
     def ablate(self, out: str | Path | None = None) -> Run:
-        """Run the study, and again with each switch of the published protocol on its own, and with all.
+        """Run the study, and again with each switch of the published protocol on its own, and with the thesis's.
 
         Args:
             out: as for `run`. The further runs lie in its folder `ablation/`, and share the embeddings that
@@ -96,17 +96,21 @@ class Study:
         from bandprobe.analysis.ablation import moved, unmoved
 
         run = self.with_options(protocol="corrected").run(out)
+        reasons = {switch: unmoved(switch, run.manifest, self.config.filters.test) for switch in SWITCHES}
+        applicable = [switch for switch in THESIS.on if not reasons[switch]]
         tables = []
-        for words in (*SWITCHES, "thesis"):
-            reason = unmoved(words, run.manifest, self.config.filters.test)
-            if reason:
-                tables.append(moved(words, run.folder, None, reason=reason))
+        for name, words in {
+            **{switch: switch for switch in SWITCHES},
+            "thesis": ",".join(applicable),
+        }.items():
+            if reason := reasons.get(name):
+                tables.append(moved(name, run.folder, None, reason=reason))
                 continue
             progress.say(f"protocol {words}")
-            folder = output_folder(run.folder / "ablation" / words)
+            folder = output_folder(run.folder / "ablation" / name)
             switched = self.with_options(protocol=words).config
             Runner(Plan.of(switched, folder, self.folder, base=run.folder), self.caveats).run()
-            tables.append(moved(words, run.folder, folder, seed=self.config.run.seed))
+            tables.append(moved(name, run.folder, folder, seed=self.config.run.seed))
         write_table(pd.concat(tables, ignore_index=True), run.folder / "ablation.csv")
         report.build(run.folder)
         return run
