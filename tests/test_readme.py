@@ -12,6 +12,7 @@ from PIL import Image
 
 from bandprobe import config
 from bandprobe.cli.app import app
+from bandprobe.cli.arguments import spread
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -33,7 +34,7 @@ def test_there_is_something_to_check() -> None:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_parses(line: str) -> None:
     group = typer.main.get_command(app)
-    name, *arguments = shlex.split(line)[1:]
+    name, *arguments = spread(shlex.split(line)[1:])
     command = group.commands[name]
     command.make_context(name, arguments, resilient_parsing=False)
 
