@@ -30,7 +30,7 @@ def test_words_round_trip(names: set[str]) -> None:
 
 
 def test_an_unknown_switch_names_the_nearest() -> None:
-    with pytest.raises(InputError, match="no switch 'abs_uint'. Did you mean 'abs_uint8'"):
+    with pytest.raises(InputError, match=r"no switch 'abs_uint'\. Did you mean 'abs_uint8'"):
         Protocol.parse("abs_uint")
     with pytest.raises(InputError, match="no switch '-thesis'"):
         Protocol.parse("-thesis")

@@ -24,6 +24,8 @@ names = ["spectral", "tiny-dinov2"]
 geometry = "squash:32"
 [filters]
 test = ["none", "identity", "lowpass:3..15/4px"]
+[probes]
+seeds = 1
 [run]
 batch_size = 16
 """
@@ -95,7 +97,17 @@ def test_run_json_says_what_was_done(run: bp.Run) -> None:
     record = json.loads((run.folder / "run.json").read_text())
     images, conditions = len(run.manifest), 6
     assert record["encoder_passes"] == {"done": images * conditions * 2, "saved": 0}
-    assert set(record["timings"]) == {"index", "embed", "train", "evaluate", "mmd", "entropy", "claims", "spectrum", "report"}
+    assert set(record["timings"]) == {
+        "index",
+        "embed",
+        "train",
+        "evaluate",
+        "mmd",
+        "entropy",
+        "claims",
+        "spectrum",
+        "report",
+    }
     assert record["seed"] == 0
     assert record["versions"]["bandprobe"] == bp.__version__
     assert {"torch", "transformers", "scikit-learn", "python"} <= set(record["versions"])
@@ -122,6 +134,7 @@ def test_two_runs_give_the_same_bytes(run: bp.Run, tmp_path: Path, world: Path, 
     assert (other.folder / "results.csv").read_bytes() == (run.folder / "results.csv").read_bytes()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_more_filters_compute_only_what_is_new(
     run: bp.Run, tmp_path: Path, world: Path, checkpoint: Path
 ) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import small_picture
 from PIL import Image
 
 from bandprobe import cli
 from bandprobe.encoders.catalogue import ENTRIES
+from small_picture import small_picture
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "thesis.md"
 LINES = [
