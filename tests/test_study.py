@@ -134,7 +134,6 @@ def test_two_runs_give_the_same_bytes(run: bp.Run, tmp_path: Path, world: Path, 
     assert (other.folder / "results.csv").read_bytes() == (run.folder / "results.csv").read_bytes()
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_more_filters_compute_only_what_is_new(
     run: bp.Run, tmp_path: Path, world: Path, checkpoint: Path
 ) -> None:

@@ -210,7 +210,7 @@ def test_resampled_test_draws_other_images_for_every_filter(
     grid: Grid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, probes, *_ = grid
-    monkeypatch.setattr("bandprobe.analysis.transfer._REDRAWN", 100)
+    monkeypatch.setattr("bandprobe.analysis.transfer.REDRAWN", 100)
     protocol = Protocol.parse("resampled_test")
     results = evaluate(store, manifest(), probes, SPECS, resamples=50, protocol=protocol)
     sizes = results["n_real"] + results["n_fake"]
@@ -237,8 +237,17 @@ def test_labels_that_a_filter_changes_count_under_that_filter_alone(grid: Grid) 
     everything = evaluate(
         store, manifest(), probes, SPECS, resamples=50, relabel=lambda spec, ids, label: np.ones_like(label)
     )
-    assert everything["value"].isna().all()
-    assert set(everything["reason"]) == {"no image of this test set counts as real"}
+    # What needs both classes is blank; the share called fake is not.
+    one_class = {"accuracy", "fake_accuracy", "recall", "f1", "precision", "brier"}
+    blank = everything["value"].isna()
+    assert set(everything.loc[~blank, "metric"]) == one_class
+    assert set(everything.loc[blank, "reason"]) == {"no image of this test set counts as real"}
+    counts = pd.read_csv(grid[3] / "confusion.csv").iloc[0]
+    where = ["encoder", "trained_on", "train_filter", "tested_on", "dataset", "filter"]
+    cells = everything[(everything[where] == counts[where]).all(axis=1)].set_index("metric")["value"]
+    called = (counts["tp"] + counts["fp"]) / counts[["tp", "fp", "tn", "fn"]].sum()
+    assert cells["accuracy"] == cells["recall"] == pytest.approx(called, abs=1e-8)
+    assert cells["f1"] == pytest.approx(2 * called / (1 + called), abs=1e-8)
 
 
 def test_the_same_seed_gives_the_same_table(grid: Grid) -> None:

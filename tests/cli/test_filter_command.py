@@ -128,7 +128,7 @@ def test_filters_lists_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     for name in KINDS:
         assert f"\n{name}" in printed
-    assert "claims: 96 conditions" in printed
+    assert "claims: 154 conditions" in printed
 
 
 def test_score_goes_the_way_of_training_images(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

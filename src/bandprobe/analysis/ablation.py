@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bandprobe import seeding
+from bandprobe.analysis.transfer import REDRAWN
 from bandprobe.filters import expand
 from bandprobe.metrics.detection import METRICS
 
 COLUMNS = ("switch", "encoder", "quantity", "baseline", "value", "moved", "low", "high", "cells", "reason")
-MEASURES = ("accuracy", "auroc", "f1", "pd@10%", "pd@1%")
+MEASURES = ("accuracy", "recall", "precision", "auroc", "f1", "pd@10%", "pd@1%")
 MIDDLE = (0.15, 0.5)  # of Nyquist
 RESAMPLES = 2000
 _ENOUGH = 5  # generators
@@ -32,8 +33,12 @@ def unmoved(words: str, manifest: pd.DataFrame, filters: Sequence[str]) -> str:
     """
     if words == "fda_relabel" and not any("fda" in spec.kind for spec in expand(list(filters))):
         return "no test filter adapts images to a reference (fda)"
-    if words == "adm_validation" and "ADM" not in set(manifest.loc[manifest["split"] == "val", "generator"]):
+    validation = manifest.loc[manifest["split"] == "val", "generator"].str.casefold()
+    if words == "adm_validation" and "adm" not in set(validation):
         return "the data hold no validation images of ADM"
+    tested = manifest[manifest["split"] == "test"].groupby(["dataset", "label"]).size()
+    if words == "resampled_test" and tested.groupby("dataset").sum().max() <= REDRAWN:
+        return f"no test set has more than the {REDRAWN} images that are drawn"
     return ""
 
 
@@ -59,12 +64,17 @@ def moved(
     if switched is None:
         return pd.DataFrame([{"switch": switch, "reason": reason}]).reindex(columns=list(COLUMNS))
     before, after = quantities(baseline), quantities(switched)
-    both = before.merge(after, on=[*_KEYS, "quantity"], suffixes=("_before", "_after"))
+    both = before.merge(after, on=[*_KEYS, "quantity"], how="outer", suffixes=("_before", "_after"))
     rows = []
     for (encoder, quantity), cells in both.groupby(["encoder", "quantity"], sort=False):
         change = cells["value_after"] - cells["value_before"]
         rng = seeding.generator(seed, "ablation", switch, str(encoder), str(quantity))
-        low, high = _interval(change.to_numpy(), cells["tested_on"].to_numpy(object), rng)
+        known = change.notna().to_numpy()
+        low, high = (
+            _interval(change[known].to_numpy(), cells.loc[known, "tested_on"].to_numpy(object), rng)
+            if known.any()
+            else (np.nan, np.nan)
+        )
         rows.append(
             {
                 "switch": switch,
@@ -76,7 +86,7 @@ def moved(
                 "low": low,
                 "high": high,
                 "cells": len(cells),
-                "reason": _few(cells["tested_on"].nunique()),
+                "reason": _note(switch, cells, int(known.sum())),
             }
         )
     table = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -85,9 +95,17 @@ def moved(
     return table
 
 
-def _few(generators: int) -> str:
-    """What to know of an interval from few generators."""
-    return "" if generators >= _ENOUGH else f"{generators} test generators: too few to trust the interval"
+def _note(switch: str, cells: pd.DataFrame, known: int) -> str:
+    """What to know before reading a row."""
+    if not known:
+        side = "baseline" if cells["value_before"].isna().all() else "switched run"
+        return f"blank in the {side}"
+    notes = []
+    if switch == "sigmoid_head":
+        notes.append("the solver changes too: a head with a sigmoid cannot be had from logistic regression")
+    if (generators := cells["tested_on"].nunique()) < _ENOUGH:
+        notes.append(f"{generators} test generators: too few to trust the interval")
+    return "; ".join(notes)
 
 
 def quantities(run: Path) -> pd.DataFrame:
@@ -98,11 +116,11 @@ def quantities(run: Path) -> pd.DataFrame:
 
     Returns:
         Columns encoder, trained_on, tested_on, dataset, quantity, value. Of each measure on unfiltered images:
-        own generator, and each pair of families; over all cells: `identity - none`, the step between the two
-        controls; `none - weakest low-pass`, the jump at the right end of the published curves; and `middle -
-        identity` with `middle - none`, the gain of low-pass filters that end in the middle frequencies, over
-        either control, on cells across families. Beside them mean MMD, and the generators' departure from
-        Real above half of Nyquist.
+        own generator, each pair of families; every `fda` condition; over all cells: `identity - none`, the
+        step between the two controls; `none - weakest low-pass`, the jump at the right end of the published
+        curves; and `middle - identity` with `middle - none`, the gain of low-pass filters that end in the
+        middle frequencies, over either control, on cells across families. Beside them mean MMD, and the
+        generators' departure from Real above half of Nyquist.
     """
     results = pd.read_parquet(run / "results.parquet")
     reliance = results[
@@ -138,6 +156,9 @@ def _of_metric(rows: pd.DataFrame, metric: str) -> list[pd.DataFrame]:
         }
     ).reset_index()
     across = wide[(wide["family_from"] != wide["family_to"]) & wide["trained_on"].isin(single["trained_on"])]
+    adapted = rows[["fda" in kinds[text].kind for text in rows["filter"]]]
+    for spec, cells in adapted.groupby("filter", sort=True):
+        found.append(cells.assign(quantity=f"{metric}: at {spec}"))
     for cells, first, second, name in (
         (wide, "identity", "none", "identity - none"),
         (wide, "none", "weakest", "none - weakest low-pass"),

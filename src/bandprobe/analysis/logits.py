@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bandprobe.errors import InputError
 from bandprobe.probes import LinearProbe, ProbeFile
 
 
@@ -19,7 +20,16 @@ def logits_of(probes: Sequence[ProbeFile], embedding: NDArray[np.float32]) -> ND
 
     Returns:
         Raw scores, higher for fake, shape (probes, n).
+
+    Raises:
+        InputError: a linear probe for vectors of another length.
     """
+    for file in probes:
+        if isinstance(file.probe, LinearProbe) and len(file.probe.weight) != embedding.shape[1]:
+            raise InputError(
+                f"probe {file.trained_on!r} of {file.encoder!r} takes {len(file.probe.weight)} values and its "
+                f"encoder gives {embedding.shape[1]}; it belongs to another encoder."
+            )
     logits = np.empty((len(probes), len(embedding)))
     linear = {row: file.probe for row, file in enumerate(probes) if isinstance(file.probe, LinearProbe)}
     if linear:

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from bandprobe import encoders, progress
+from bandprobe.analysis.logits import logits_of
+from bandprobe.encoders import Encoder
 from bandprobe.encoders.preprocessing import IMAGENET
 from bandprobe.errors import EncoderError, ImageError, InputError
 from bandprobe.extract import grid_of
@@ -74,7 +76,7 @@ def score(
     if not made_with:  # imported: its images went the encoder's own way
         made_with = fingerprint(
             model.fingerprint,
-            geometry=str(grid_of(model, None)),
+            geometry=str(_own_grid(model)),
             background="white",
             filter=file.train_filter,
         )
@@ -118,7 +120,7 @@ def score(
                 pixels = torch.from_numpy(np.stack([picture for _, picture in fit.values()])).to(model.device)
                 images = pixels.permute(0, 3, 1, 2).contiguous().float() / 255
                 [(_, filtered)] = bank(images, [image for image, _ in fit.values()])
-                logits = file.probe.logits(model.encode(filtered).cpu().numpy())
+                [logits] = logits_of([file], model.encode(filtered).cpu().numpy())
                 for path, logit, chance in zip(fit, logits, file.probe.probabilities(logits), strict=True):
                     verdict = "fake" if logit >= file.probe.threshold else "real"
                     done.rows.append(
@@ -134,6 +136,17 @@ def score(
         first, reason = next(iter(done.left_out.items()))
         raise InputError(f"none of {len(files)} images could be read; the first, {first!r}: {reason}.")
     return done
+
+
+def _own_grid(model: Encoder) -> Geometry:
+    """How an encoder's authors resized and cropped."""
+    try:
+        return grid_of(model, None)
+    except InputError:
+        raise InputError(
+            f"an imported probe's images go its encoder's own way, and {model.name!r} does not say which; add "
+            "size and crop_size to its preprocessor_config.json."
+        ) from None
 
 
 def _protocol(made_with: Fingerprint) -> Protocol:

@@ -19,6 +19,7 @@ from bandprobe.errors import InputError
 from bandprobe.files import replacing
 from bandprobe.filters import parse
 from bandprobe.images import Geometry
+from bandprobe.metrics.all_fake import all_fake
 from bandprobe.metrics.batches import batch_means
 from bandprobe.metrics.bootstrap import Interval, intervals
 from bandprobe.metrics.detection import METRICS, blank_reason
@@ -28,6 +29,7 @@ from bandprobe.protocol import CORRECTED, Protocol
 from bandprobe.store import EmbeddingStore, Fingerprint, comparable, difference
 
 RESAMPLES = 1000
+REDRAWN = 1000  # test images that the published code drew anew at every radius
 COLUMNS = (
     "encoder", "trained_on", "train_filter", "tested_on", "dataset", "family_from", "family_to", "filter",
     "cutoff_px", "cutoff_nyq", "metric", "value", "low", "high", "n_real", "n_fake", "ac_removed", "reason",
@@ -37,7 +39,6 @@ CONFUSION = (
 )  # fmt: skip
 # Of values in tables: below any interval's meaning, above rounding that differs between machines.
 _DECIMALS = 9
-_REDRAWN = 1000  # test images that the published code drew anew at every radius
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
@@ -176,9 +177,9 @@ def _trials(
     for spec in dict.fromkeys(spec for _, spec in cells):
         rows = [row for row, cell in enumerate(cells) if cell[1] == spec]
         ids, label = one.image_id, one.label
-        if protocol.resampled_test and len(ids) > _REDRAWN:
+        if protocol.resampled_test and len(ids) > REDRAWN:
             draw = seeding.generator(seed, "resampled_test", *names, spec)
-            kept = np.sort(draw.choice(len(ids), _REDRAWN, replace=False))
+            kept = np.sort(draw.choice(len(ids), REDRAWN, replace=False))
             ids, label = ids[kept], label[kept]
         if relabel is not None:
             label = relabel(spec, ids.tolist(), label)
@@ -191,7 +192,8 @@ def _measure(
     """Every metric of a trial's cells."""
     if trial.resamples is None:
         blank = np.full(len(logits), np.nan)
-        return {metric: Interval(blank, blank, blank) for metric in METRICS}
+        nothing = {metric: Interval(blank, blank, blank) for metric in METRICS}
+        return nothing | (all_fake(logits, chances, thresholds) if trial.label.all() else {})
     found = intervals(trial.label, logits, chances, thresholds, trial.resamples)
     if protocol.batch_metrics:
         found |= batch_means(trial.label == 1, logits, thresholds)
@@ -283,7 +285,7 @@ def _rows(facts: pd.DataFrame, found: dict[str, Floats]) -> Iterator[pd.DataFram
     """The rows of the cells of a test set, metric by metric."""
     for metric, (value, low, high) in found.items():
         blank = [blank_reason(metric, n) or "" for n in facts["n_real"]]
-        reason = np.where(facts["blank"] == "", blank, facts["blank"])
+        reason = np.where(facts["blank"] == "", blank, facts["blank"])  # of what needs both classes
         yield facts.assign(
             metric=metric, value=value, low=low, high=high, reason=np.where(np.isnan(value), reason, "")
         )

@@ -332,6 +332,12 @@ def evaluate(
     folder, held, tested = output_folder(out), EmbeddingStore(store), load_folder(probes)
     names = {probe.encoder for probe in tested}
     stored = [spec for encoder, spec in held.conditions() if encoder in names]
+    if absent := sorted(names - {encoder for encoder, _ in held.conditions()}):
+        there = ", ".join(dict.fromkeys(encoder for encoder, _ in held.conditions())) or "nothing"
+        raise InputError(
+            f"the store {str(store)!r} holds no embeddings of {absent[0]!r}, which a probe of {str(probes)!r} was "
+            f"trained on (it holds {there}); make them with `bandprobe embed`."
+        )
     specs = [str(spec) for spec in expand(filter or list(dict.fromkeys(stored)))]
     everywhere = (
         [str(spec) for spec in expand(train_filter)]

@@ -171,7 +171,8 @@ def _by_geometry(
     """The filters by the way their pictures get onto the grid: one, but for the published code."""
     found: dict[Geometry, list[Filter]] = {}
     for spec in filters:
-        unfiltered = spec.kind == "none"
+        # A mirrored image is an unfiltered one, and a training image of the published code.
+        unfiltered = all(step.kind in ("none", "flip") for step in spec.steps)
         found.setdefault(grid.aliased if protocol.resize_mismatch and unfiltered else grid, []).append(spec)
     return found
 

@@ -4,7 +4,7 @@ from bandprobe.probes.calibration import best_threshold, platt, probability
 from bandprobe.probes.external import finished
 from bandprobe.probes.files import EXTERNAL, ProbeFile, file_name, load, load_folder, save
 from bandprobe.probes.linear import LinearProbe, fit
-from bandprobe.probes.sets import balanced_weights, training_sets
+from bandprobe.probes.sets import balanced_weights, training_sets, validated_on
 from bandprobe.probes.training import Relabel, train
 from bandprobe.probes.validation import Examples
 
@@ -26,4 +26,5 @@ __all__ = [
     "save",
     "train",
     "training_sets",
-]  # fmt: skip
+    "validated_on",
+]

@@ -9,7 +9,7 @@ import numpy as np
 
 from bandprobe.probes.files import EXTERNAL, ProbeFile, save
 from bandprobe.probes.linear import LinearProbe
-from bandprobe.store import EmbeddingStore, Fingerprint
+from bandprobe.store import EmbeddingStore, Fingerprint, comparable
 
 
 def finished(store: EmbeddingStore, sources: Mapping[str, str], folder: Path) -> list[ProbeFile]:
@@ -27,8 +27,9 @@ def finished(store: EmbeddingStore, sources: Mapping[str, str], folder: Path) ->
     files = []
     for name, source in sources.items():
         filters = [spec for encoder, spec in store.conditions() if encoder == name]
-        made_with = (store.fingerprint(name, filters[0]) if filters else None) or {}
-        files.append(external(name, source, made_with, folder))
+        stored = (store.fingerprint(name, filters[0]) if filters else None) or {}
+        # A detector is trained under no filter of this study, whatever it was tested under.
+        files.append(external(name, source, comparable(stored) | {"filter": "none"}, folder))
     return files
 
 

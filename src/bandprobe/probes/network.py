@@ -175,9 +175,12 @@ def fit(
     """
     callbacks = lightning.callbacks
     best = callbacks.ModelCheckpoint(
-        place, "best", monitor="val_loss", save_last=True, save_on_train_epoch_end=True,
-        enable_version_counter=False,
+        place, "best", monitor="val_loss", save_on_train_epoch_end=True, enable_version_counter=False,
     )  # fmt: skip
+    # Of its own: the other is written only where the loss has fallen.
+    last = callbacks.ModelCheckpoint(
+        place, "last", monitor=None, save_on_train_epoch_end=True, enable_version_counter=False
+    )
     stop = callbacks.EarlyStopping("val_loss", patience=settings.patience, check_on_train_epoch_end=True)
     device = network._encoder.device
     handler = signal.getsignal(signal.SIGINT)
@@ -192,7 +195,7 @@ def fit(
             precision=settings.precision,
             max_epochs=settings.epochs,
             # Early stopping first: its count belongs into the checkpoint.
-            callbacks=[stop, best, _Bar(step)],
+            callbacks=[stop, best, last, _Bar(step)],
             logger=lightning.loggers.TensorBoardLogger(logs.parent, logs.name, version=""),
             num_sanity_val_steps=0,
             log_every_n_steps=1,

@@ -94,7 +94,7 @@ def train(
     sets_of = {spec: _relabelled(sets, spec, protocol, relabel) for spec in train_filters}
     # Absolute, because worker processes that live on may stand in another folder.
     folder, root = output_folder(out).resolve(), store.root.resolve()
-    tasks = [(encoder, spec) for encoder in sources for spec in train_filters]
+    tasks = [(encoder, spec) for encoder in sources for spec in train_filters if sets_of[spec]]
     few = len(tasks) < _FEW
     run = Parallel(n_jobs=1 if few else workers, return_as="generator")
     calls = (
@@ -102,7 +102,7 @@ def train(
         for encoder, spec in tasks
     )
     files: list[ProbeFile] = []
-    with progress.bar("train", len(tasks) * len(sets), "probes") as step:
+    with progress.bar("train", sum(len(sets_of[spec]) for _, spec in tasks), "probes") as step:
         for found in run(calls):
             files += found
             step(len(found))
@@ -121,14 +121,18 @@ def _check_no_reference(filters: Sequence[str]) -> None:
 def _relabelled(
     sets: Mapping[str, pd.DataFrame], spec: str, protocol: Protocol, relabel: Relabel | None
 ) -> Mapping[str, pd.DataFrame]:
-    """The training sets with the labels that they have under a train filter."""
+    """The training sets with the labels that they have under a train filter; those left with one are said."""
     if not protocol.fda_relabel or relabel is None:
         return sets
-    labels = {
-        name: relabel(spec, rows["image_id"].tolist(), rows["label"].to_numpy("int8"))
-        for name, rows in sets.items()
-    }
-    return {name: rows.assign(label=labels[name]) for name, rows in sets.items()}
+    found = {}
+    for name, rows in sets.items():
+        label = relabel(spec, rows["image_id"].tolist(), rows["label"].to_numpy("int8"))
+        if len(set(label[rows["split"] == "train"])) == 2:
+            found[name] = rows.assign(label=label)
+    if len(found) < len(sets):
+        less = ", ".join(name for name in sets if name not in found)
+        progress.say(f"fda_relabel: no probe of {less} under {spec}: every training image counts as fake.")
+    return found
 
 
 def _fit_all(
@@ -143,11 +147,14 @@ def _fit_all(
     """Every training set's probe on one condition: the embeddings are read once."""
     store = EmbeddingStore(root)
     specs = [spec]
-    if recipe.protocol.thesis_optimiser:
+    thesis, elsewhere = recipe.protocol.thesis_optimiser, source.startswith("table:")
+    if thesis and not elsewhere:
         specs.append("flip" if spec == "none" else f"flip+{spec}")
     made_with = [store.fingerprint(encoder, one) or {} for one in specs]
     ids = sorted(set().union(*(rows["image_id"] for rows in sets.values())))
     embedding, *mirrored = [store.read(encoder, one, ids).embedding for one in specs]
+    if thesis and elsewhere:  # a table holds no mirrored images: they count as their own mirrors
+        mirrored = [embedding]
     place = {image: number for number, image in enumerate(ids)}
     files = []
     # Small matrices: threads cost more than they give, and would make sums depend on their number.

@@ -181,7 +181,8 @@ def cell_comparison_view(cells: pd.DataFrame) -> Table:
 
 def ablation_view(ablation: pd.DataFrame) -> Table:
     """How far each switch of the protocol moves each headline number; what moves, first."""
-    moved = (ablation["low"] > 0) | (ablation["high"] < 0)
+    trusted = ablation["reason"].fillna("") == "" if "reason" in ablation else True
+    moved = ((ablation["low"] > 0) | (ablation["high"] < 0)) & trusted
     ordered = ablation.assign(_still=~moved, _size=-ablation["moved"].abs())
     encoder = "encoder" in ablation
     keys = [name for name in ("switch", "encoder") if name in ablation]
@@ -193,7 +194,8 @@ def ablation_view(ablation: pd.DataFrame) -> Table:
             _number(row["baseline"], ".4g"), _number(row["value"], ".4g"),
             f"{_number(row['moved'], '+.3g')} [{_number(row['low'], '+.3g')}, {_number(row['high'], '+.3g')}]"
             if np.isfinite(row["moved"]) else "–",
-            "–" if not np.isfinite(row["moved"]) else "no" if row["_still"] else "yes",
+            "–" if not np.isfinite(row["moved"])
+            else str(row.get("reason") or "") or ("no" if row["_still"] else "yes"),
         ]
         for _, row in ordered.iterrows()
     ]  # fmt: skip

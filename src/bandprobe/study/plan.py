@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bandprobe.encoders import distinct, expand_names, resolve
+from bandprobe.errors import EncoderError
 from bandprobe.filters import check, expand
 from bandprobe.images.geometry import Geometry
 from bandprobe.machine import cores
@@ -56,7 +57,7 @@ class Plan:
         """
         names = expand_names(settings.encoders.names)
         if settings.probes.head == "attention":
-            names = [name if name.endswith("#tokens") else f"{name}#tokens" for name in names]
+            names = [_with_tokens(name) for name in names]
         encoders = [resolve(name) for name in names]
         distinct([encoder.name for encoder in encoders])
         test = expand(settings.filters.test)
@@ -101,3 +102,17 @@ class Plan:
         specs = expand([*self.test_filters, *self.train_filters])
         steps = [step for spec in specs for step in spec.steps]
         return [self.reference_folder / step.reference for step in steps if step.reference is not None]
+
+
+def _with_tokens(name: str) -> str:
+    """An encoder that gives its tokens; a detector as it is, since no head is trained on it."""
+    if resolve(name).is_detector or name.endswith("#tokens"):
+        return name
+    try:
+        resolve(f"{name}#tokens")
+    except EncoderError:
+        raise EncoderError(
+            f"head 'attention' needs patch tokens, and {name!r} gives none; take head linear or mlp, or leave that "
+            "encoder out."
+        ) from None
+    return f"{name}#tokens"

@@ -60,7 +60,9 @@ class Runner:
 
         # Found before hours of embedding: a set that is none, a class without images.
         if not all(encoder.is_detector for encoder in plan.encoders):
-            probes.training_sets(manifest.table, plan.settings.probes.train_on)
+            sets = probes.training_sets(manifest.table, plan.settings.probes.train_on)
+            if plan.protocol.adm_validation:
+                probes.validated_on(next(iter(sets.values())), manifest.table, "ADM")
         test_sets(manifest.table)
         store = EmbeddingStore(folder / "store", plan.sources)
         embedding = Embedding(plan, store, self._warn)
