@@ -254,3 +254,45 @@ def test_ablation_moves_what_a_switch_touches_and_nothing_else(
 def test_wrong_protocols(world: Path) -> None:
     with pytest.raises(InputError, match="no switch 'abs_uint'"):
         bp.Study.from_dict(content(world, "spectral", test=["none"], run={"protocol": "abs_uint"}))
+
+
+def test_relabelling_that_leaves_one_class_costs_that_probe_alone(tmp_path: Path, world: Path) -> None:
+    settings = content(
+        world,
+        "spectral",
+        test=["none", "fda:0.1:reference=DDPM"],
+        analysis={"mmd": False, "entropy": False, "spectrum": False, "information": True},
+        probes={"train_on": ["all"]},
+        run={"protocol": "fda_relabel"},
+    )
+    done = bp.Study.from_dict(settings).run(tmp_path / "run")
+    assert set(done.results["train_filter"]) == {"none"}
+    adapted = done.results.query("filter != 'none' and metric == 'recall'")
+    assert adapted["value"].notna().all()
+
+
+def test_a_detector_is_left_out_of_heads_and_its_probe_scores(
+    tmp_path: Path, world: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text("def predict(images):\n    return images.mean((1, 2, 3)) - 0.5\n")
+    monkeypatch.chdir(tmp_path)
+    settings = content(
+        world,
+        f"tiny={checkpoint}",
+        "detector:mine.py:predict",
+        test=["none", "fda:0.1:reference=Real"],
+        analysis={"mmd": False, "entropy": False, "spectrum": False, "claims": False},
+        probes={"head": "attention", "train_on": ["all"]},
+    )
+    done = bp.Study.from_dict(settings).run("run")
+    assert set(done.results["encoder"]) == {"tiny", "detector:mine:predict"}
+    [probe] = Path("run/probes").glob("detector*.safetensors")
+    from bandprobe.analysis.scoring import score
+
+    image = Path(done.manifest["path"].iloc[0])
+    [row] = score([image], probe).rows
+    assert row["probability"] == pytest.approx(1 / (1 + np.exp(-row["logit"])))
+    with pytest.raises(EncoderError, match="head 'attention' needs patch tokens, and 'spectral' gives none"):
+        bp.Study.from_dict(content(world, "spectral", test=["none"], probes={"head": "attention"})).run(
+            "other"
+        )
