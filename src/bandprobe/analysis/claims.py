@@ -125,7 +125,8 @@ def claims(
     Intervals are percentiles over resamples of test images, generators within families and probes'
     trainings, see `Hierarchy`. Supported means that the interval lies wholly beyond the margin,
     contradicted wholly on its other side, undecided anything else; fewer than five generators in every
-    family leave a claim undecided.
+    family leave a claim about probes undecided. The two claims about embeddings name no family: they resample the
+    generators there are.
 
     Args:
         store: the run's embeddings.
