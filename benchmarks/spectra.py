@@ -95,7 +95,7 @@ def rows(
     ]
     few, many = (peak_memory(n) for n in memory)
     label = f"peak memory of spectra, {memory[1]:,} images against {memory[0]:,}"
-    return [*speed, Row(label, few / many, 0.95, many, few, "MiB", device())]
+    return [*speed, Row(label, few / many, 0.9, many, few, "MiB", device())]
 
 
 def write_images(folder: Path, count: int, side: int) -> None:
