@@ -180,7 +180,8 @@ def cell_comparison_view(cells: pd.DataFrame) -> Table:
 
 
 def ablation_view(ablation: pd.DataFrame) -> Table:
-    """How far each switch of the protocol moves each headline number; what moves, first."""
+    """How far each switch of the protocol moves each headline number, the largest first; what stays is left out."""
+    ablation = ablation[ablation["moved"] != 0]
     trusted = ablation["reason"].fillna("") == "" if "reason" in ablation else True
     moved = ((ablation["low"] > 0) | (ablation["high"] < 0)) & trusted
     ordered = ablation.assign(_still=~moved, _size=-ablation["moved"].abs())
@@ -201,7 +202,8 @@ def ablation_view(ablation: pd.DataFrame) -> Table:
     ]  # fmt: skip
     head = ["switch", *(["encoder"] if encoder else []), "quantity"]
     return table(
-        "What each switch of the published protocol moves, flipped alone, with 95 % intervals",
+        "What each switch of the published protocol moves, flipped alone, with 95 % intervals; what stays stands "
+        "in ablation.csv",
         [*head, "without", "with", "moved by", "beyond chance"],
         rows,
     )
