@@ -1,0 +1,1 @@
+"""How the embedded images, generators and encoders were made: one command a model."""
