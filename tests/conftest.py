@@ -72,7 +72,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DINOv2 with random weights in a `save_pretrained` folder, for 32 px images."""
-    from bandprobe.demo import write_random_encoder
+    from random_encoder import write_random_encoder
 
     folder = tmp_path_factory.mktemp("weights") / "tiny-dinov2"
     write_random_encoder(folder, "random-dinov2")

@@ -193,7 +193,7 @@ def test_broken_images_are_left_out_and_listed(tmp_path: Path, world: Path, chec
 
 @pytest.mark.usefixtures("no_figures")
 def test_other_weights_in_the_same_run_are_refused(run: bp.Run, tmp_path: Path, world: Path) -> None:
-    from bandprobe.demo import write_random_encoder
+    from random_encoder import write_random_encoder
 
     write_random_encoder(tmp_path / "tiny-dinov2", "random-clip")
     shutil.copytree(run.folder, tmp_path / "run")

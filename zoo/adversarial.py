@@ -6,9 +6,9 @@ import copy
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from zoo.generators import generator
@@ -50,7 +50,7 @@ class Discriminator(nn.Module):
             images: shape (n, 3, 64, 64), in [-1, 1]; n a multiple of 4.
         """
         for convolution in self.descent:
-            images = F.leaky_relu(convolution(images), 0.2)
+            images = functional.leaky_relu(convolution(images), 0.2)
         score: Tensor = self.head(torch.cat([images, spread(images)], 1))
         return score.flatten().float()
 
@@ -77,7 +77,7 @@ def hinge(on_photographs: Tensor, on_forgeries: Tensor) -> Tensor:
     Source:
         Lim & Ye 2017, *Geometric GAN*; Miyato et al. 2018, equation 16.
     """
-    return F.relu(1 - on_photographs).mean() + F.relu(1 + on_forgeries).mean()
+    return functional.relu(1 - on_photographs).mean() + functional.relu(1 + on_forgeries).mean()
 
 
 @torch.no_grad()

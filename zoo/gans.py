@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
+from torch import nn
 
 from bandprobe import progress, seeding
 from zoo.adversarial import Adversarial
@@ -26,12 +27,13 @@ from zoo.autoencoder import (
     reported,
     seed_weights,
 )
-from zoo.generators import NAMES, generator
+from zoo.generators import NAMES, Generator, generator
 from zoo.photographs import WORK, photographs
 from zoo.training import restore, train
 
 STEPS = 5000
 _SAMPLED = 50  # images a forward pass
+_MEASURED = 20  # passes that the average's statistics are taken over
 
 
 @torch.no_grad()
@@ -53,7 +55,8 @@ def sample(work: Path, name: str, count: int, seed: int = 0, device: str = "cpu"
     """
     average = generator(name)
     restore(work / name, average=average)
-    average.to(device).eval()
+    measure(average.to(device), name)
+    average.eval()
     found = []
     with progress.bar(name, count) as advance:
         for start in range(0, count, _SAMPLED):
@@ -62,6 +65,28 @@ def sample(work: Path, name: str, count: int, seed: int = 0, device: str = "cpu"
             found.append(bytes_of(images))
             advance(min(_SAMPLED, count - start))
     return np.concatenate(found)[:count]
+
+
+@torch.no_grad()
+def measure(average: Generator, name: str) -> None:
+    """Set the batch normalisations' means and variances to those that the average itself gives, in place.
+
+    Those of the training are of weights that moved on at every step: the average of the weights has others.
+    The latent vectors are the same whatever is sampled afterwards.
+
+    Source:
+        Izmailov et al. 2018, *Averaging Weights Leads to Wider Optima*, section 3.
+    """
+    norms = [layer for layer in average.modules() if isinstance(layer, nn.BatchNorm2d)]
+    if not norms:
+        return
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over passes
+    torch.manual_seed(int(seeding.generator(0, "statistics", name).integers(2**63)))
+    average.train()
+    for _ in range(_MEASURED):
+        average(torch.randn(_SAMPLED, average.latent, device=norms[0].weight.device))
 
 
 def main(

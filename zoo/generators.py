@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 _LATENT = 128
 _GROUND = 4  # side of the first feature map
@@ -37,7 +38,7 @@ class PixelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise over axis 1 of shape (n, channels, ...)."""
-        normed: Tensor = F.normalize(x, dim=1) * x.shape[1] ** 0.5
+        normed: Tensor = functional.normalize(x, dim=1) * x.shape[1] ** 0.5
         return normed
 
 
@@ -51,12 +52,14 @@ class Convolutional(Generator):
     def __init__(self, ascend: Callable[[int, int], nn.Module]) -> None:
         super().__init__()
         self.ground = nn.Sequential(
-            PixelNorm(), nn.Linear(_LATENT, _WIDTHS[0] * _GROUND**2), nn.Unflatten(1, (_WIDTHS[0], _GROUND, _GROUND))
+            PixelNorm(),
+            nn.Linear(_LATENT, _WIDTHS[0] * _GROUND**2),
+            nn.Unflatten(1, (_WIDTHS[0], _GROUND, _GROUND)),
         )
         self.ascent = nn.Sequential(
             *[
                 nn.Sequential(nn.BatchNorm2d(below), nn.LeakyReLU(_SLOPE), ascend(below, above))
-                for below, above in zip(_WIDTHS, _WIDTHS[1:], strict=False)
+                for below, above in pairwise(_WIDTHS)
             ]
         )
         self.colours = nn.Sequential(nn.LeakyReLU(_SLOPE), nn.Conv2d(_WIDTHS[-1], 3, 1), nn.Tanh())
@@ -95,7 +98,7 @@ class Interpolated(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (n, below, side, side) to (n, above, 2 side, 2 side)."""
-        return F.conv_transpose2d(
+        return functional.conv_transpose2d(
             x, merged(self.weight, self.taps), self.bias, stride=2, padding=len(self.taps) // 2
         )
 
@@ -117,7 +120,7 @@ def merged(weight: Tensor, taps: tuple[float, ...]) -> Tensor:
     kernel = torch.outer(tap, tap)[None, None]
     # conv2d correlates, conv_transpose2d convolves: one of the two kernels is turned round.
     turned = weight.transpose(0, 1).flip(2, 3).reshape(-1, 1, *weight.shape[2:])
-    wide = F.conv2d(turned, kernel, padding=len(taps) - 1)
+    wide = functional.conv2d(turned, kernel, padding=len(taps) - 1)
     return wide.view(weight.shape[1], weight.shape[0], *wide.shape[2:])
 
 
@@ -140,7 +143,7 @@ class Shuffled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape (n, below, side, side) to (n, above, 2 side, 2 side)."""
-        return F.pixel_shuffle(self.convolution(x), 2)
+        return functional.pixel_shuffle(self.convolution(x), 2)
 
 
 def shuffled(below: int, above: int) -> nn.Module:
@@ -159,7 +162,7 @@ def filtered(x: Tensor) -> Tensor:
     """
     tap = torch.tensor(_SMOOTH, dtype=x.dtype, device=x.device)
     kernel = torch.outer(tap, tap).expand(x.shape[1], 1, -1, -1)
-    return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+    return functional.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
 
 
 class ModulatedConvolution(nn.Module):
@@ -195,9 +198,9 @@ class ModulatedConvolution(nn.Module):
         style = self.style(w)
         x = x * style[:, :, None, None].to(x.dtype)
         if self.doubling:
-            y = F.conv_transpose2d(x, merged(self.weight, _SMOOTH), stride=2, padding=2)
+            y = functional.conv_transpose2d(x, merged(self.weight, _SMOOTH), stride=2, padding=2)
         else:
-            y = F.conv2d(x, self.weight, padding="same")
+            y = functional.conv2d(x, self.weight, padding="same")
         if self.demodulate:
             power = style.float().square() @ self.weight.square().sum((2, 3)).T
             y = y * torch.rsqrt(power + 1e-8)[:, :, None, None].to(y.dtype)
@@ -216,7 +219,7 @@ class _Layer(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         y = self.convolution(x, w)
         noise = torch.randn(len(y), 1, *y.shape[2:], device=y.device)
-        return F.leaky_relu(y + (self.strength * noise + self.bias).to(y.dtype), _SLOPE) * 2**0.5
+        return functional.leaky_relu(y + (self.strength * noise + self.bias).to(y.dtype), _SLOPE) * 2**0.5
 
 
 class Style(Generator):

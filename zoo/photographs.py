@@ -36,9 +36,8 @@ def photographs(work: Path, size: int, count: int, purpose: str, seed: int = 0) 
     Returns:
         uint8, shape (count, size, size, 3).
     """
-    return np.concatenate([np.load(path.with_suffix(".npy")) for path in _chunks(work, size, count, purpose, seed)])[
-        :count
-    ]
+    paths = _chunks(work, size, count, purpose, seed)
+    return np.concatenate([np.load(path.with_suffix(".npy")) for path in paths])[:count]
 
 
 def scene_table(work: Path, count: int, purpose: str, seed: int = 0) -> pa.Table:
@@ -51,8 +50,8 @@ def scene_table(work: Path, count: int, purpose: str, seed: int = 0) -> pa.Table
         `caption`, `caption_notexture`, and the scenes' attributes.
     """
     size = SETS[purpose][0]
-    tables = [pq.read_table(path.with_suffix(".parquet")) for path in _chunks(work, size, count, purpose, seed)]
-    return pa.concat_tables(tables).slice(0, count)
+    paths = _chunks(work, size, count, purpose, seed)
+    return pa.concat_tables(pq.read_table(path.with_suffix(".parquet")) for path in paths).slice(0, count)
 
 
 def _chunks(work: Path, size: int, count: int, purpose: str, seed: int) -> list[Path]:
@@ -69,9 +68,10 @@ def _chunks(work: Path, size: int, count: int, purpose: str, seed: int) -> list[
 
 
 def _render_chunk(path: Path, size: int, purpose: str, seed: int) -> None:
-    shots = [photograph(number, purpose, size=size, seed=seed) for number in range(int(path.name), int(path.name) + _CHUNK)]
+    first = int(path.name)
+    shots = [photograph(number, purpose, size=size, seed=seed) for number in range(first, first + _CHUNK)]
     rows = [
-        {"caption": caption(scene), "caption_notexture": caption(scene, texture=False)} | attributes(scene)
+        {"caption": caption(scene), "caption_notexture": caption(scene, texture=False), **attributes(scene)}
         for _, scene in shots
     ]
     with replacing(path.with_suffix(".npy")) as temporary:

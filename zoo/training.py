@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -149,8 +149,8 @@ def _save(
         writer.writerows(rows)
 
 
-def _read(path: Path) -> dict[str, object]:
-    state: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
+def _read(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state
 
 
@@ -163,7 +163,7 @@ def _row(done: int, seconds: float, pending: list[dict[str, float]]) -> dict[str
     }
 
 
-def _on_signals(stop: threading.Event) -> dict[int, object]:
+def _on_signals(stop: threading.Event) -> dict[int, Any]:
     """SIGINT and SIGTERM ask for a stop after the step under way; returns the handlers to put back."""
     if threading.current_thread() is not threading.main_thread():
         return {}

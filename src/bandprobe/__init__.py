@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 from bandprobe._version import __version__
 
 if TYPE_CHECKING:
-    from bandprobe import encoders, errors, filters, images, metrics, probes, store
+    from bandprobe import datasets, encoders, errors, filters, images, metrics, probes, store
     from bandprobe.run import Run
     from bandprobe.study import Study
 
-_ROOMS = ("encoders", "errors", "filters", "images", "metrics", "probes", "store")
+_ROOMS = ("datasets", "encoders", "errors", "filters", "images", "metrics", "probes", "store")
 _NAMES = {"Study": "bandprobe.study", "Run": "bandprobe.run"}
 
 __all__ = [
     "Run",
     "Study",
     "__version__",
+    "datasets",
     "encoders",
     "errors",
     "filters",

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from bandprobe import encoders
-from bandprobe.demo import write_random_encoder
 from bandprobe.errors import EncoderError, FilterError
 from bandprobe.filters import parse
 from bandprobe.images.geometry import Geometry
 from bandprobe.protocol import Protocol
+from random_encoder import write_random_encoder
 
 
 @pytest.fixture(scope="module")

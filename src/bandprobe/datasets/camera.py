@@ -31,7 +31,9 @@ def expose(
     factor = side // size
     from scipy import ndimage
 
-    blurred = ndimage.gaussian_filter(radiance, blur * side / _REFERENCE, mode="nearest", axes=(0, 1), truncate=3.0)
+    blurred = ndimage.gaussian_filter(
+        radiance, blur * side / _REFERENCE, mode="nearest", axes=(0, 1), truncate=3.0
+    )
     pixels = _EXPOSURE * blurred.reshape(size, factor, size, factor, 3).mean((1, 3))
     noise = np.sqrt(_READ_NOISE**2 + _SHOT_NOISE**2 * pixels) * rng.standard_normal(pixels.shape, np.float32)
     levels: NDArray[np.uint8] = np.rint((pixels + noise).clip(0, 1) * 255).astype(np.uint8)

@@ -11,7 +11,9 @@ from bandprobe.datasets.rendering import render
 from bandprobe.datasets.scenes import Scene, draw_scene
 
 
-def photograph(number: int, purpose: str, *, size: int = 64, seed: int = 0) -> tuple[NDArray[np.uint8], Scene]:
+def photograph(
+    number: int, purpose: str, *, size: int = 64, seed: int = 0
+) -> tuple[NDArray[np.uint8], Scene]:
     """One photograph and what it shows.
 
     Args:

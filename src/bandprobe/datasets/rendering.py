@@ -86,9 +86,7 @@ def _window(
     return None if empty else (slice(top, bottom), slice(left, right)), y, x
 
 
-def _inside(
-    shape: str, y: NDArray[np.float32], x: NDArray[np.float32], angle: float
-) -> NDArray[np.bool_]:
+def _inside(shape: str, y: NDArray[np.float32], x: NDArray[np.float32], angle: float) -> NDArray[np.bool_]:
     """Which pixels belong to a shape within the unit circle."""
     if shape == "disc":
         disc: NDArray[np.bool_] = y * y + x * x < 1
