@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -75,13 +75,21 @@ def judge_photographs(count: Count = 1000, seed: Seed = 0, work: Work = WORK, qu
 
 @app.command("generators")
 def judge_generators(
-    count: Count = 1000, seed: Seed = 0, work: Work = WORK, device: Device = "cpu", quiet: Quiet = False
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Judge this generator, or several; all by default.", metavar="NAME"),
+    ] = None,
+    count: Count = 1000,
+    seed: Seed = 0,
+    work: Work = WORK,
+    device: Device = "cpu",
+    quiet: Quiet = False,
 ) -> None:
     """Every trained generator: sheets, spectra beside Real's, fingerprints, diversity, memorisation."""
     with reported(quiet):
         out = _out(work)
         fresh = photographs(work, 64, 2 * count, "judging")
-        sources = {"Real": fresh[:count]} | _drawn(work, count, device)
+        sources = {"Real": fresh[:count]} | _drawn(only or list(FAMILIES), work, count, device)
         training = photographs(work, 64, SETS["generators"][1], "generators")
         rows, found, pairs = judged(sources, fresh[count:], training, seed)
         words = in_words(found, FAMILIES)
@@ -206,10 +214,10 @@ def _out(work: Path) -> Path:
     return output_folder(work / "judged")
 
 
-def _drawn(work: Path, count: int, device: str) -> dict[str, NDArray[np.uint8]]:
-    """Pictures of every generator that is trained; the others are named."""
+def _drawn(names: Iterable[str], work: Path, count: int, device: str) -> dict[str, NDArray[np.uint8]]:
+    """Pictures of those generators that are trained; the others are said to be left out."""
     found = {}
-    for name in FAMILIES:
+    for name in names:
         try:
             found[name] = samples(work, name, count, device=device)
         except InputError as error:
