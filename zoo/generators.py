@@ -42,8 +42,28 @@ class PixelNorm(nn.Module):
         return normed
 
 
+class Noise(nn.Module):
+    """One map of white noise an image, added to all channels, each with a learned strength.
+
+    Drawn from torch's global generator. Texture then need not be made from the latent vector, which takes a
+    long training.
+
+    Source:
+        Karras et al. 2019, *A Style-Based Generator Architecture*, section 2.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.strength = nn.Parameter(torch.full((width, 1, 1), 0.1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape of x, (n, width, side, side)."""
+        noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device)
+        return x + (self.strength * noise).to(x.dtype)
+
+
 class Convolutional(Generator):
-    """A latent vector to a 4 x 4 map, doubled four times, to colours.
+    """A latent vector to a 4 x 4 map, doubled four times with noise added each time, to colours.
 
     Args:
         ascend: makes the layer that doubles the side, from channels in and channels out.
@@ -58,7 +78,7 @@ class Convolutional(Generator):
         )
         self.ascent = nn.Sequential(
             *[
-                nn.Sequential(nn.BatchNorm2d(below), nn.LeakyReLU(_SLOPE), ascend(below, above))
+                nn.Sequential(nn.BatchNorm2d(below), nn.LeakyReLU(_SLOPE), ascend(below, above), Noise(above))
                 for below, above in pairwise(_WIDTHS)
             ]
         )
@@ -213,19 +233,16 @@ class _Layer(nn.Module):
     def __init__(self, below: int, above: int, *, double: bool) -> None:
         super().__init__()
         self.convolution = ModulatedConvolution(below, above, 3, double=double)
-        self.strength = nn.Parameter(torch.tensor(0.1))
+        self.noise = Noise(above)
         self.bias = nn.Parameter(torch.zeros(above, 1, 1))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        y = self.convolution(x, w)
-        noise = torch.randn(len(y), 1, *y.shape[2:], device=y.device)
-        return functional.leaky_relu(y + (self.strength * noise + self.bias).to(y.dtype), _SLOPE) * 2**0.5
+        y = self.noise(self.convolution(x, w))
+        return functional.leaky_relu(y + self.bias.to(y.dtype), _SLOPE) * 2**0.5
 
 
 class Style(Generator):
     """A small StyleGAN2: mapping network, modulated convolutions, noise, filtered doubling, RGB skips.
-
-    The noise is drawn from torch's global generator.
 
     Source:
         Karras et al. 2020, *Analyzing and Improving the Image Quality of StyleGAN*, section 4.
