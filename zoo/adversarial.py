@@ -16,7 +16,6 @@ from zoo.generators import generator
 _WIDTHS = (32, 64, 128, 192)  # the discriminator's channels at 32, 16, 8 and 4 pixels
 _GROUP = 4  # images whose spread the discriminator sees
 _RATE = 4e-4
-_STYLE_RATE = 1e-3  # of the one generator without batch normalisation, which needs larger strides
 _FALLING = 0.6  # share of the schedule after which the rate falls, linearly, to a tenth
 _BETAS = (0.5, 0.99)
 _KEEP = 0.998  # of the average of the weights
@@ -111,17 +110,16 @@ class Adversarial:
             "discriminator": self.discriminator,
             "average": self.average,
         }
-        self.rates = {"generator": _STYLE_RATE if name == "gan-style" else _RATE, "discriminator": _RATE}
         self.optimisers: dict[str, torch.optim.Optimizer] = {
-            side: torch.optim.Adam(self.modules[side].parameters(), rate, _BETAS, fused=True)
-            for side, rate in self.rates.items()
+            side: torch.optim.Adam(self.modules[side].parameters(), _RATE, _BETAS, fused=True)
+            for side in ("generator", "discriminator")
         }
 
     def step(self, number: int, steps: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """One update of both sides, from the same forgeries."""
-        for side, optimiser in self.optimisers.items():
+        for optimiser in self.optimisers.values():
             optimiser.zero_grad()
-            optimiser.param_groups[0]["lr"] = self.rates[side] * falling(number / steps)
+            optimiser.param_groups[0]["lr"] = _RATE * falling(number / steps)
         photographs = self._photographs(rng)
         with torch.autocast(self.device, torch.bfloat16):
             forgeries = self.generator(torch.randn(self.batch, self.generator.latent, device=self.device))

@@ -1,4 +1,4 @@
-"""Networks that see a noisy picture and the amount of noise: a U-Net and a transformer."""
+"""A network that sees a noisy picture and the amount of noise: a U-Net."""
 
 from __future__ import annotations
 
@@ -170,80 +170,6 @@ class UNet(nn.Module):
         for up, join, level in reversed(list(zip(self.ups, self.joins, self.ascent, strict=True))):
             x = level(join(torch.cat([finer.pop(), functional.pixel_shuffle(up(x), 2)], 1)), embedding)
         return depth_to_space(self.head(functional.silu(self.norm(x))), self.patch)
-
-
-class TransformerBlock(nn.Module):
-    """Attention and a perceptron, each scaled, shifted and gated by the time.
-
-    Source:
-        Peebles & Xie 2023, *Scalable Diffusion Models with Transformers*, section 3.2 (adaLN-Zero).
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.heads = width // _HEAD
-        self.modulate = zeroed(nn.Linear(width, 6 * width))
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.project, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.perceptron = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width)
-        )
-
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """Shape of x, (n, tokens, width)."""
-        shift, scale, gate, shift_2, scale_2, gate_2 = self.modulate(time)[:, None].chunk(6, 2)
-        x = torch.addcmul(x, gate, self.attend(torch.addcmul(shift, self.norm(x), 1 + scale)))
-        return torch.addcmul(x, gate_2, self.perceptron(torch.addcmul(shift_2, self.norm(x), 1 + scale_2)))
-
-    def attend(self, x: Tensor) -> Tensor:
-        """Attention over the tokens, shape of x."""
-        q, k, v = self.project(x).unflatten(2, (3, self.heads, _HEAD)).permute(2, 0, 3, 1, 4).unbind(0)
-        weights = (q @ k.transpose(2, 3) * _HEAD**-0.5).softmax(-1)
-        seen: Tensor = self.out((weights @ v).transpose(1, 2).flatten(2))
-        return seen
-
-
-class Transformer(nn.Module):
-    """Patches as tokens, equal blocks, patches again (DiT).
-
-    Args:
-        channels: of the picture.
-        side: of the picture, in pixels.
-        patch: side of a token's pixels.
-        width: channels of a token.
-        depth: number of blocks.
-
-    Source:
-        Peebles & Xie 2023, *Scalable Diffusion Models with Transformers*.
-    """
-
-    def __init__(self, channels: int, side: int, patch: int, width: int, depth: int) -> None:
-        super().__init__()
-        self.patch = patch
-        values = channels * patch**2
-        self.time = Time(width)
-        self.embed = nn.Linear(values, width)
-        self.position = nn.Parameter(0.02 * torch.randn((side // patch) ** 2, width))
-        self.blocks = nn.ModuleList(TransformerBlock(width) for _ in range(depth))
-        self.modulate = zeroed(nn.Linear(width, 2 * width))
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.head = zeroed(nn.Linear(width, values))
-
-    def forward(self, images: Tensor, time: Tensor) -> Tensor:
-        """The prediction, of the images' shape.
-
-        Args:
-            images: shape (n, channels, side, side), about unit variance.
-            time: shape (n,), from 0 (clean) to 1000 (noise).
-        """
-        embedding = self.time(time)
-        places = space_to_depth(images, self.patch)
-        x = self.embed(places.flatten(2).transpose(1, 2)) + self.position
-        for block in self.blocks:
-            x = block(x, embedding)
-        shift, scale = self.modulate(embedding)[:, None].chunk(2, 2)
-        tokens = self.head(torch.addcmul(shift, self.norm(x), 1 + scale))
-        return depth_to_space(tokens.transpose(1, 2).unflatten(2, places.shape[2:]), self.patch)
 
 
 def zeroed(layer: nn.Conv2d | nn.Linear) -> nn.Conv2d | nn.Linear:

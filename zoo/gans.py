@@ -31,7 +31,7 @@ from zoo.generators import NAMES, Generator, generator
 from zoo.photographs import WORK, photographs
 from zoo.training import restore, train
 
-STEPS = 5000
+STEPS = dict.fromkeys(NAMES, 12_000) | {"gan-style": 7000}
 _SAMPLED = 50  # images a forward pass
 _MEASURED = 20  # passes that the average's statistics are taken over
 
@@ -105,7 +105,7 @@ def main(
         check_name(name, NAMES)
         seed_weights(seed, name)
         trainee = Adversarial(name, photographs(work, 64, count, "generators"), batch, device)
-        train(trainee, work / name, label=name, seed=seed, steps=steps or STEPS, stop_at=stop_at)
+        train(trainee, work / name, label=name, seed=seed, steps=steps or STEPS[name], stop_at=stop_at)
 
 
 if __name__ == "__main__":

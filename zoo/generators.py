@@ -13,6 +13,7 @@ _LATENT = 128
 _GROUND = 4  # side of the first feature map
 _WIDTHS = (128, 96, 64, 32, 16)  # channels at 4, 8, 16, 32 and 64 pixels
 _SLOPE = 0.2  # of the leaky rectifier
+_FAINT = 0.3  # of the first colours of each of the five maps that add up to an image
 _SMOOTH = (0.25, 0.75, 0.75, 0.25)  # bilinear interpolation's, and StyleGAN2's [1, 3, 3, 1]
 
 
@@ -48,13 +49,17 @@ class Noise(nn.Module):
     Drawn from torch's global generator. Texture then need not be made from the latent vector, which takes a
     long training.
 
+    Args:
+        width: channels.
+        strength: to begin with.
+
     Source:
         Karras et al. 2019, *A Style-Based Generator Architecture*, section 2.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, strength: float = 0.1) -> None:
         super().__init__()
-        self.strength = nn.Parameter(torch.full((width, 1, 1), 0.1))
+        self.strength = nn.Parameter(torch.full((width, 1, 1), strength))
 
     def forward(self, x: Tensor) -> Tensor:
         """Shape of x, (n, width, side, side)."""
@@ -186,24 +191,21 @@ def filtered(x: Tensor) -> Tensor:
 
 
 class ModulatedConvolution(nn.Module):
-    """A convolution whose weights each sample's style scales, and that is then normalised.
+    """A convolution whose weights each sample's style scales: w (out, in, k, k) and style s (n, in) give w s.
 
-    With weights w (out, in, k, k) and style s (n, in): w' = w s, and with `demodulate`
-    w'' = w' / |w'|, the norm over all that an output channel sees. Scaling input and output channels
-    instead of weights gives the same numbers without a kernel for each sample.
+    Scaling input channels instead of weights gives the same numbers without a kernel for each sample.
 
     Source:
-        Karras et al. 2020, *Analyzing and Improving the Image Quality of StyleGAN*, equations 1 and 3.
+        Karras et al. 2020, *Analyzing and Improving the Image Quality of StyleGAN*, equation 1. What they
+        normalise sample by sample (equation 3), `_Layer` normalises over the batch.
     """
 
-    def __init__(
-        self, below: int, above: int, kernel: int, *, demodulate: bool = True, double: bool = False
-    ) -> None:
+    def __init__(self, below: int, above: int, kernel: int, *, double: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(above, below, kernel, kernel) / (below * kernel**2) ** 0.5)
         self.style = nn.Linear(_LATENT, below)
         nn.init.ones_(self.style.bias)
-        self.demodulate, self.doubling = demodulate, double
+        self.doubling = double
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Convolve, after filtered doubling where that was asked.
@@ -215,34 +217,31 @@ class ModulatedConvolution(nn.Module):
         Returns:
             Shape (n, above, side, side), or twice the side.
         """
-        style = self.style(w)
-        x = x * style[:, :, None, None].to(x.dtype)
+        x = x * self.style(w)[:, :, None, None].to(x.dtype)
         if self.doubling:
-            y = functional.conv_transpose2d(x, merged(self.weight, _SMOOTH), stride=2, padding=2)
-        else:
-            y = functional.conv2d(x, self.weight, padding="same")
-        if self.demodulate:
-            power = style.float().square() @ self.weight.square().sum((2, 3)).T
-            y = y * torch.rsqrt(power + 1e-8)[:, :, None, None].to(y.dtype)
-        return y
+            return functional.conv_transpose2d(x, merged(self.weight, _SMOOTH), stride=2, padding=2)
+        return functional.conv2d(x, self.weight, padding="same")
 
 
 class _Layer(nn.Module):
-    """Modulated convolution, noise of a learned strength, bias, rectifier."""
+    """Modulated convolution, batch normalisation, noise of a learned strength, rectifier."""
 
     def __init__(self, below: int, above: int, *, double: bool) -> None:
         super().__init__()
         self.convolution = ModulatedConvolution(below, above, 3, double=double)
+        self.norm = nn.BatchNorm2d(above)
         self.noise = Noise(above)
-        self.bias = nn.Parameter(torch.zeros(above, 1, 1))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        y = self.noise(self.convolution(x, w))
-        return functional.leaky_relu(y + self.bias.to(y.dtype), _SLOPE) * 2**0.5
+        return functional.leaky_relu(self.noise(self.norm(self.convolution(x, w))), _SLOPE)
 
 
 class Style(Generator):
     """A small StyleGAN2: mapping network, modulated convolutions, noise, filtered doubling, RGB skips.
+
+    Three things are as in the other generators, because a short training otherwise draws little but noise: the
+    first map comes from the latent vector and not from a constant, normalisation is over the batch, and
+    colours are bounded.
 
     Source:
         Karras et al. 2020, *Analyzing and Improving the Image Quality of StyleGAN*, section 4.
@@ -252,22 +251,24 @@ class Style(Generator):
         super().__init__()
         dense = [layer for _ in range(3) for layer in (nn.Linear(_LATENT, _LATENT), nn.LeakyReLU(_SLOPE))]
         self.mapping = nn.Sequential(PixelNorm(), *dense)
-        self.ground = nn.Parameter(torch.randn(1, _WIDTHS[0], _GROUND, _GROUND))
+        self.ground = nn.Linear(_LATENT, _WIDTHS[0] * _GROUND**2)
         self.layers = nn.ModuleList(
             _Layer(below, above, double=number > 0)
             for number, (below, above) in enumerate(zip(_WIDTHS[:1] + _WIDTHS, _WIDTHS, strict=False))
         )
-        self.colours = nn.ModuleList(ModulatedConvolution(width, 3, 1, demodulate=False) for width in _WIDTHS)
+        self.colours = nn.ModuleList(ModulatedConvolution(width, 3, 1) for width in _WIDTHS)
+        for colour in self.colours:
+            colour.weight.data *= _FAINT
 
     def forward(self, z: Tensor) -> Tensor:
         """An image for each latent vector; see `Generator.forward`."""
         w = self.mapping(z)
-        x = self.ground.expand(len(z), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.ground(w).view(len(z), -1, _GROUND, _GROUND).contiguous(memory_format=torch.channels_last)
         image = x.new_zeros(len(z), 3, _GROUND // 2, _GROUND // 2)
         for layer, colour in zip(self.layers, self.colours, strict=True):
             x = layer(x, w)
             image = filtered(image) + colour(x, w).float()
-        return image if self.training else image.clamp(-1, 1)
+        return image.tanh()
 
 
 _ASCENTS = {

@@ -165,7 +165,7 @@ def test_the_loss_falls_in_50_steps(name: str, images: np.ndarray, latents: np.n
     for number in range(50):
         torch.manual_seed(1)  # the same pictures, times and noise every time, so that losses compare
         losses.append(float(trainee.step(number, 50, np.random.default_rng(1))["loss"]))
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_the_average_follows_the_weights_as_a_loop_does(latents: np.ndarray) -> None:

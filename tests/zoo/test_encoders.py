@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import zoo.encoders
 from bandprobe import encoders
-from bandprobe.datasets import dead_leaves
+from bandprobe.datasets import photograph
 from bandprobe.errors import InputError
 from zoo import training
 from zoo.contrastive import Alignment, Contrastive, TextTower, Vocabulary, symmetric_loss
@@ -28,8 +28,7 @@ HUES = ("red", "green", "blue")
 
 @pytest.fixture(scope="module")
 def photographs() -> NDArray[np.uint8]:
-    rng = np.random.default_rng(0)
-    few = np.stack([dead_leaves(48, rng) for _ in range(12)])
+    few = np.stack([photograph(number, "few", size=48)[0] for number in range(12)]) / 255
     tints = np.eye(3)[np.arange(48) % 3] * 0.6 + 0.4
     light = np.linspace(0.3, 1, 4)[np.arange(48) // 12]
     pictures = few[np.arange(48) % 12] * tints[:, None, None] * light[:, None, None, None]

@@ -84,7 +84,6 @@ def test_modulated_convolution_is_a_kernel_for_each_sample(double: bool) -> None
     styles, weight = layer.style(w).detach().numpy(), layer.weight.detach().numpy()
     for i in range(2):
         kernel = weight * styles[i][None, :, None, None]
-        kernel = kernel / np.sqrt((kernel**2).sum((1, 2, 3), keepdims=True) + 1e-8)
         planes = x[i].numpy()
         if double:
             planes = generators.filtered(x[i : i + 1])[0].numpy()
