@@ -200,9 +200,12 @@ class ModulatedConvolution(nn.Module):
         normalise sample by sample (equation 3), `_Layer` normalises over the batch.
     """
 
-    def __init__(self, below: int, above: int, kernel: int, *, double: bool = False) -> None:
+    def __init__(
+        self, below: int, above: int, kernel: int, *, double: bool = False, gain: float = 1.0
+    ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(above, below, kernel, kernel) / (below * kernel**2) ** 0.5)
+        scale = gain / (below * kernel**2) ** 0.5
+        self.weight = nn.Parameter(scale * torch.randn(above, below, kernel, kernel))
         self.style = nn.Linear(_LATENT, below)
         nn.init.ones_(self.style.bias)
         self.doubling = double
@@ -256,9 +259,7 @@ class Style(Generator):
             _Layer(below, above, double=number > 0)
             for number, (below, above) in enumerate(zip(_WIDTHS[:1] + _WIDTHS, _WIDTHS, strict=False))
         )
-        self.colours = nn.ModuleList(ModulatedConvolution(width, 3, 1) for width in _WIDTHS)
-        for colour in self.colours:
-            colour.weight.data *= _FAINT
+        self.colours = nn.ModuleList(ModulatedConvolution(width, 3, 1, gain=_FAINT) for width in _WIDTHS)
 
     def forward(self, z: Tensor) -> Tensor:
         """An image for each latent vector; see `Generator.forward`."""
@@ -268,7 +269,8 @@ class Style(Generator):
         for layer, colour in zip(self.layers, self.colours, strict=True):
             x = layer(x, w)
             image = filtered(image) + colour(x, w).float()
-        return image.tanh()
+        bounded: Tensor = image.tanh()
+        return bounded
 
 
 _ASCENTS = {
