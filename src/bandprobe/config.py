@@ -93,13 +93,14 @@ class Probes(_Section):
 class Analysis(_Section):
     """`[analysis]`: what is worked out besides the grid.
 
-    `information` re-trains every probe at every test filter, so that each curve is shown as reliance and as
-    information. `twin` puts each encoder's own architecture with random weights beside it in `entropy`.
+    `information` re-trains every probe at every test filter, or at those of a list, so that each curve is shown
+    as reliance and as information. `twin` puts each encoder's own architecture with random weights beside it in
+    `entropy`.
     `samples` images of each source are taken for MMD, entropy and spectra. `bands` and `sensitivity` are
     accepted and, in this version, said to be missing.
     """
 
-    information: bool = True
+    information: bool | list[str] = True
     spectrum: bool = True
     mmd: bool = True
     entropy: bool = True

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from bandprobe.cli import run
+from bandprobe.datasets import micro
 from bandprobe.filters import parse
 
 CLI = [sys.executable, "-c", "from bandprobe.cli import main; main()"]
@@ -292,12 +293,16 @@ def test_output_can_be_piped_away() -> None:
 def test_demo_runs_offline_and_again_at_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bandprobe.demo.SIZES", {"reals": 60, "fakes": 40})
-    monkeypatch.setattr("bandprobe.demo.FILTERS", ["none", "identity", "lowpass:8px", "lowpass:24px"])
+    monkeypatch.setattr("bandprobe.demo.ENCODERS", ["spectral", "micro-dino"])
+    monkeypatch.setattr("bandprobe.demo.TEST", ["none", "identity", "lowpass:7px", "lowpass:21px"])
+    monkeypatch.setattr("bandprobe.demo.TRAIN", ["none"])
+    test = micro("test").table
+    every = micro().table
     assert call("demo", "--out", "d", "--quiet", "--json") == 0
     first = json.loads(capsys.readouterr().out)
-    assert "random weights" in Path(first["report"]).read_text()
-    assert first["encoder_passes"] == {"done": 180 * 4 * 3, "saved": 0}
+    assert "A small world" in Path(first["report"]).read_text()
+    passes = 2 * (4 * len(test) + len(every) - len(test))
+    assert first["encoder_passes"] == {"done": passes, "saved": 0}
     assert call("demo", "--out", "d", "--quiet", "--json") == 0
     assert json.loads(capsys.readouterr().out)["encoder_passes"]["done"] == 0
 

@@ -135,7 +135,7 @@ def test_the_catalogue() -> None:
     }
     assert entries["spectral"].dim == encoders.load("spectral", device="cpu").dim
     hub = [entry.source for entry in entries.values() if entry.source != "built in"]
-    assert len(set(hub)) == len(hub) == len(entries) - 6
+    assert len(set(hub)) == len(hub) == len(entries) - 10
 
 
 def test_imagenet_statistics_for_every_encoder_with_weights(checkpoint: Any, images: torch.Tensor) -> None:

@@ -1,9 +1,6 @@
-"""Images that the package makes itself: procedural scenes, and fakes from real resamplers."""
+"""The small world that ships with the package, and the procedural photographs it is made from."""
 
-from bandprobe.datasets.dead_leaves import dead_leaves
 from bandprobe.datasets.micro import ImageSet, micro
 from bandprobe.datasets.photographs import photograph
-from bandprobe.datasets.resamplers import RESAMPLERS, resample
-from bandprobe.datasets.world import write_world
 
-__all__ = ["RESAMPLERS", "ImageSet", "dead_leaves", "micro", "photograph", "resample", "write_world"]
+__all__ = ["ImageSet", "micro", "photograph"]

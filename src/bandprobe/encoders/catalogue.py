@@ -11,7 +11,7 @@ class Entry:
 
     Attributes:
         name: the short name.
-        source: its id on the Hugging Face Hub, or `built in`.
+        source: its id on the Hugging Face Hub, or `built in` where nothing is fetched.
         dim: length of a vector.
         parameters: of the image tower, in millions; 0 for no weights.
         objective: what it was trained to do.
@@ -40,6 +40,9 @@ CLASSICAL = {
     "fft": "magnitude of the FFT",
     "log-fft": "log of the FFT's magnitude",
 }
+
+# What ships with the package, under `embedded/encoders`, by name; `zoo/README.md` says how they were trained.
+MICRO = ("micro-dino", "micro-dino-noblur", "micro-clip", "micro-clip-notexture")
 
 _SELF = "self-distillation"
 _CONTRAST = "image-text contrast"
@@ -127,12 +130,16 @@ def _entries() -> tuple[Entry, ...]:
         )
         for size, dim, millions, patch in _MAE
     )
+    micro = (
+        Entry(name, "built in", 128, 1, _CONTRAST if "clip" in name else _SELF, "Apache-2.0", 8, 64)
+        for name in MICRO
+    )
     spectral = Entry("spectral", "built in", 544, 0, "none (log power spectrum)", "Apache-2.0", None, None)
     classical = (
         Entry(name, "built in", 4096, 0, f"none ({what})", "Apache-2.0", None, None)
         for name, what in CLASSICAL.items()
     )
-    return (*dinov2, *dinov3, open_clip, *clip, *siglip2, *mae, spectral, *classical)
+    return (*dinov2, *dinov3, open_clip, *clip, *siglip2, *mae, *micro, spectral, *classical)
 
 
 ENTRIES: dict[str, Entry] = {entry.name: entry for entry in _entries()}

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from bandprobe.encoders.catalogue import CLASSICAL, ENTRIES
+from bandprobe import shipped
+from bandprobe.encoders.catalogue import CLASSICAL, ENTRIES, MICRO
 from bandprobe.encoders.compound_names import (
     RANDOM,
     TOKENS,
@@ -22,11 +23,11 @@ from bandprobe.errors import EncoderError, did_you_mean
 from bandprobe.filters import Filter
 
 Kind: TypeAlias = Literal[
-    "spectral", "classical", "folder", "hub", "openclip", "timm", "detector", "table", "compound"
+    "spectral", "classical", "shipped", "folder", "hub", "openclip", "timm", "detector", "table", "compound"
 ]
 
 # Kinds that have weights, and statistics their images are normalised with.
-WEIGHTED: tuple[Kind, ...] = ("folder", "hub", "openclip", "timm")
+WEIGHTED: tuple[Kind, ...] = ("shipped", "folder", "hub", "openclip", "timm")
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
@@ -44,7 +45,8 @@ class Reference:
     Attributes:
         name: how the encoder is called in tables, figures and stores.
         kind: what loads it.
-        target: the folder, the hub id, what follows the kind's prefix, or a compound as written.
+        target: the folder, the hub id, what follows the kind's prefix, or a compound as written; of what ships
+            with the package its name, wherever that is installed.
         random: the seed of new weights, None for the encoder's own.
         tokens: whether the vector is all its tokens, one after the other.
         parts: of a compound, each encoder with its own filter.
@@ -67,6 +69,8 @@ class Reference:
         """The local files it is read from, as far as the name tells; none for the hub's models."""
         if self.kind == "compound":
             return [file for part, _ in self.parts for file in part.files]
+        if self.kind == "shipped":
+            return sorted((shipped.FOLDER / "encoders" / self.target).glob("*"))
         if self.kind == "folder":
             return sorted(file for file in Path(self.target).expanduser().iterdir() if file.is_file())
         text = self.target
@@ -158,6 +162,8 @@ def _bare(name: str) -> Reference:
         return Reference(name, "spectral", "")
     if name in CLASSICAL:
         return Reference(name, "classical", name)
+    if name in MICRO:
+        return Reference(name, "shipped", name)
     if name in ENTRIES:
         return Reference(name, "hub", ENTRIES[name].source)
     path = Path(name).expanduser()
@@ -211,7 +217,7 @@ def _random(inner: Reference, seed: int) -> Reference:
 
 
 def _tokens(inner: Reference) -> Reference:
-    if inner.kind not in ("folder", "hub"):
+    if inner.kind not in ("shipped", "folder", "hub"):
         raise EncoderError(
             f"encoder {inner.name + TOKENS!r}: {inner.name} gives no tokens here. Choose a vision transformer in "
             "transformers' format, such as dinov2-base#tokens, or leave #tokens out."

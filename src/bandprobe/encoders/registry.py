@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bandprobe import shipped
 from bandprobe.encoders.catalogue import ENTRIES, Entry
 from bandprobe.encoders.names import WEIGHTED, Reference, resolve
 from bandprobe.errors import EncoderError
@@ -153,11 +154,11 @@ class _Loader:
         from bandprobe.encoders import checkpoint, huggingface
 
         weights = reference.random is None
-        files = (
-            checkpoint.from_folder(Path(target), name, weights=weights)
-            if reference.kind == "folder"
-            else checkpoint.from_hub(target, name, self._revision, weights=weights)
-        )
+        if reference.kind == "hub":
+            files = checkpoint.from_hub(target, name, self._revision, weights=weights)
+        else:
+            folder = shipped.part(f"encoders/{target}") if reference.kind == "shipped" else Path(target)
+            files = checkpoint.from_folder(folder, name, weights=weights)
         return huggingface.load(
             files,
             name=name,

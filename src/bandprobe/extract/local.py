@@ -245,7 +245,8 @@ def _embedded(
         shares = done.clipped_share.cpu().numpy(), done.ac_removed.float().cpu().numpy()
         for encoder in task.encoders:
             if (encoder.name, done.filter) in wanted:
-                vectors = encoder.embed(done.images).cpu().numpy()
+                # Copied: a class token is a view that would keep every other token while rows wait.
+                vectors = np.array(encoder.embed(done.images).cpu())
                 yield (encoder.name, done.filter), Rows(np.array(ids, dtype=object), vectors, *shares)
 
 

@@ -62,7 +62,9 @@ class Plan:
         distinct([encoder.name for encoder in encoders])
         test = expand(settings.filters.test)
         everywhere = expand(settings.filters.train)
-        train = list(dict.fromkeys([*everywhere, *(test if settings.analysis.information else [])]))
+        asked = settings.analysis.information
+        again = expand(asked) if isinstance(asked, list) else test if asked else []
+        train = list(dict.fromkeys([*everywhere, *again]))
         if settings.encoders.geometry != "native":
             size = Geometry.parse(settings.encoders.geometry).size
             for spec in (*test, *train):
