@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bandprobe.errors import InputError
 from bandprobe.metrics import replication
 from bandprobe.metrics.bootstrap import WILSON, differences, intervals
+from bandprobe.metrics.calibration_intervals import brier_interval
 from bandprobe.metrics.detection import METRICS, evaluate
 from bandprobe.metrics.intervals import delong, wilson
 from bandprobe.metrics.replication import replicates
@@ -107,14 +109,74 @@ def test_intervals_by_kind() -> None:
             ends = wilson(np.round(value * n), n)
         elif name == "auroc":
             ends = delong(labels, cells[0])[2:]
-        else:
+        elif name in {"brier", "ece"}:
+            continue  # by themselves below
+        elif name.startswith("pd"):
             ends = np.percentile(raw[name], [2.5, 97.5], axis=1)
-            if name == "ece":
-                ends = np.minimum(ends[0], value), np.maximum(ends[1], value)
+        elif name == "eer":
+            size = value * (1 - value) / (raw[name].std(axis=1) ** 2 * 120 / 119)
+            ends = wilson(value * size, size)
+        else:
+            reach = stats.t.ppf(0.975, 119) * raw[name].std(axis=1) * np.sqrt(120 / 119)
+            odds, slope = np.log(value / (1 - value)), 1 / (value * (1 - value))
+            ends = tuple(1 / (1 + np.exp(-odds - side * reach * slope)) for side in (-1, 1))
         assert low == pytest.approx(ends[0])
         assert high == pytest.approx(ends[1])
     wide = intervals(labels, *cells, draws, level=0.99)
     assert all((wide[m].low <= found[m].low).all() for m in METRICS if m != "pd@1%")
+
+
+def test_interval_of_brier_spelled_out() -> None:
+    labels, *cells = grid(7, 90, 40, 2)
+    found = intervals(labels, *cells, Resamples.draw(90, 40, 2, np.random.default_rng(0)))["brier"]
+    for row, chances in enumerate(cells[1]):
+        error = (chances - labels) ** 2
+        variance = sum((labels == c).sum() * error[labels == c].var(ddof=1) for c in (0, 1)) / 130**2
+        for extra, side, end in ((0.0, -1, found.low[row]), (1.0, 1, found.high[row])):
+            shifted = error.mean() + (extra - error.mean()) * 0.25 / 130
+            reach = stats.t.ppf(0.975, 128) * np.sqrt(variance + 0.25 / 130**2) / (shifted * (1 - shifted))
+            assert end == pytest.approx(1 / (1 + np.exp(-np.log(shifted / (1 - shifted)) - side * reach)))
+
+
+def test_interval_of_brier_of_fakes_alone() -> None:
+    chances = np.random.default_rng(0).uniform(0.3, 1, size=(2, 60))
+    low, high = brier_interval(np.ones(60, bool), chances)
+    for row, error in enumerate((chances - 1) ** 2):
+        for extra, side, end in ((0.0, -1, low[row]), (1.0, 1, high[row])):
+            shifted = error.mean() + (extra - error.mean()) * 0.25 / 60
+            spread = np.sqrt(error.var(ddof=1) / 60 + 0.25 / 60**2)
+            reach = stats.t.ppf(0.975, 59) * spread / (shifted * (1 - shifted))
+            assert end == pytest.approx(1 / (1 + np.exp(-np.log(shifted / (1 - shifted)) - side * reach)))
+    # All wrong by the same: nothing shows a spread, so Wilson's.
+    same = brier_interval(np.ones(60, bool), np.full((1, 60), 0.5))
+    assert (same[0][0], same[1][0]) == pytest.approx(tuple(float(end) for end in wilson(15, 60)))
+
+
+def test_interval_of_ece_is_where_the_value_would_be_extreme() -> None:
+    """The upper end's gaps, drawn at random with their covariance, exceed the value in 97.5 % of cases."""
+    labels, scores, *_ = grid(8, 400, 400, 1)
+    chances = 1 / (1 + np.exp(-1.5 * scores - 1))
+    found = intervals(labels, scores, chances, [0.0], Resamples.draw(400, 400, 2, np.random.default_rng(0)))[
+        "ece"
+    ]
+    number = np.empty(800, int)
+    for place, part in enumerate(np.array_split(np.argsort(chances[0]), 15)):
+        number[part] = place
+    each = np.eye(15)[number] * (chances[0] - labels)[:, None] / 800
+    covariance = sum(400 * np.cov(each[labels == c].T) for c in (0, 1))
+    gap, spread = each.sum(axis=0), np.sqrt(np.diag(covariance))
+    assert found.value[0] == pytest.approx(np.abs(gap).sum())
+
+    def drawn(end):
+        steps = np.linspace(-12, (np.abs(gap) / spread).max(), 20_001)
+        path = np.maximum(np.abs(gap) - steps[:, None] * spread, 0)
+        truth = path[np.argmin(np.abs(path.sum(axis=1) - end))] * np.where(gap < 0, -1, 1)
+        noise = np.random.default_rng(0).multivariate_normal(truth, covariance, 20_000)
+        return np.mean(np.abs(noise).sum(axis=1) > found.value[0])
+
+    assert drawn(found.high[0]) == pytest.approx(0.975, abs=0.012)
+    # The lower end allows a bin at least the spread it has if calibrated, so less remains above.
+    assert 0.003 < drawn(found.low[0]) < 0.04
 
 
 def test_perfect_separation_is_not_certainty() -> None:
@@ -147,32 +209,25 @@ def test_differences_are_paired() -> None:
     draws = Resamples.draw(150, 150, 300, np.random.default_rng(0))
     found = differences(labels, scores, probabilities, thresholds, draws, [(3, 0), (1, 0), (0, 3)])
     raw = replicates(labels, scores, probabilities, thresholds, draws)
-    for name in ("auroc", "ap", "f1", "pd@10%", "ece", "accuracy"):
+    for name in ("auroc", "ap", "f1", "pd@10%", "ece", "accuracy", "brier", "eer"):
         value, low, high = found[name]
         assert value[0] == pytest.approx(
             evaluate(labels, scores[3], probabilities[3], thresholds[3])[name]
             - evaluate(labels, scores[0], probabilities[0], thresholds[0])[name]
         )
-        assert [low[0], high[0]] == pytest.approx(np.percentile(raw[name][3] - raw[name][0], [2.5, 97.5]))
+        ends = np.percentile(raw[name][3] - raw[name][0], [2.5, 97.5])
+        wider = np.sqrt(150 / 149) * stats.t.ppf(0.975, 149)
+        if name in {"brier", "eer"} or name.startswith("pd"):
+            half = wider * (raw[name][3] - raw[name][0]).std()
+            assert [low[0], high[0]] == pytest.approx([value[0] - half, value[0] + half])
+        else:
+            wider /= stats.norm.ppf(0.975)
+            assert [low[0], high[0]] == pytest.approx(value[0] + wider * (ends - value[0]))
         assert (value[2], low[2], high[2]) == pytest.approx((-value[0], -high[0], -low[0]))
         assert np.abs([value[1], low[1], high[1]]).max() < 1e-9
     assert np.isnan(found["pd@1%"].value).all()
     only = differences(labels, scores, probabilities, thresholds, draws, [(3, 0)], metrics=["eer"])
     assert list(only) == ["eer"]
-
-
-def test_coverage_of_average_precision_and_balanced_accuracy() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.r_[np.zeros(100), np.ones(100)]
-    population = np.r_[np.zeros(20_000), np.ones(20_000)]
-    drawn = rng.normal(size=population.size) + population
-    truth = evaluate(population, drawn, 1 / (1 + np.exp(-drawn)), 0.5)
-    scores = rng.normal(size=(300, 200)) + labels
-    draws = Resamples.draw(100, 100, 300, rng)
-    found = intervals(labels, scores, 1 / (1 + np.exp(-scores)), np.full(300, 0.5), draws)
-    for name in ("ap", "balanced_accuracy", "f1", "brier", "eer"):
-        inside = np.mean((found[name].low <= truth[name]) & (truth[name] <= found[name].high))
-        assert inside > 0.89, name
 
 
 def test_draws() -> None:

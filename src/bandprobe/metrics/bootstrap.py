@@ -11,16 +11,21 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from bandprobe.errors import InputError
 from bandprobe.metrics import detection
+from bandprobe.metrics.calibration_intervals import brier_interval, ece_interval
 from bandprobe.metrics.cells import Cells, Floats, PDRule, checked_cells
-from bandprobe.metrics.detection import METRICS
-from bandprobe.metrics.intervals import delong, normal_quantile, wilson
+from bandprobe.metrics.detection import METRICS, PD_RATES
+from bandprobe.metrics.intervals import delong, effective_wilson, normal_quantile, on_logit, wilson
 from bandprobe.metrics.replication import replicates_of
 from bandprobe.metrics.resampling import Resamples
 
 WILSON = ("accuracy", "real_accuracy", "fake_accuracy", "recall")
+SPREAD = ("ap", "balanced_accuracy", "eer", "f1", "precision")  # whose variance comes from the bootstrap
+RESAMPLED = (*SPREAD, *PD_RATES)
+_SYMMETRIC = ("brier", "eer", *PD_RATES)  # whose differences have an interval as long to either side
 
 
 class Interval(NamedTuple):
@@ -43,14 +48,20 @@ def intervals(
 ) -> dict[str, Interval]:
     """Every detection metric of k conditions on one test set, with its interval.
 
-    Wilson for accuracy, real_accuracy, fake_accuracy and recall; DeLong on the logit scale for auroc;
-    percentile bootstrap for the rest. Two things the percentile bootstrap gets wrong are put right:
+    Each metric has a method whose 95 % interval covers in 92 to 98 % of simulated test sets (`selftest`):
 
-    * Where a metric stands at its end (0 or 1) every resample repeats it, and an interval of no width
-      would claim certainty. The open side is then Wilson's for m of m, m being the images called fake for
-      precision and min(n_real, n_fake) for the rest.
-    * ECE is a mean of absolute gaps, which resampling only widens: the interval of a well calibrated
-      probe can lie wholly above the value. It is stretched to hold it.
+    * Wilson for accuracy, real_accuracy, fake_accuracy and recall; DeLong on the logit scale for auroc.
+    * The variance of the stratified bootstrap for ap, balanced_accuracy, f1 and precision (on the logit scale,
+      with Student's quantile) and for eer (Wilson at the effective sample size).
+    * Percentiles of the stratified bootstrap for PD@x%.
+    * `brier_interval` and `ece_interval` for these two.
+
+    Percentiles, the usual choice for all but the first, cover 85 to 92 % for ap at 50 images a class, 73 % for
+    brier near 0, 0 to 92 % for ece, and 98 to 100 % for eer, f1 and precision near their end.
+
+    Where a metric stands at its end (0 or 1) every resample repeats it, and an interval of no width would claim
+    certainty: the open side is then Wilson's for m of m, m being the images called fake for precision and
+    min(n_real, n_fake) for the rest. An interval always holds its value.
 
     Args:
         labels: 0 for real, 1 for fake, shape (n,); both must be there.
@@ -68,6 +79,10 @@ def intervals(
     Raises:
         InputError: one class only, a NaN, a probability outside [0, 1], resamples of other sizes.
         ShapeError: the arrays do not fit together.
+
+    Source:
+        Efron & Tibshirani 1993, *An Introduction to the Bootstrap*, chapter 12; the factor n / (n - 1) and Student's
+        quantile: Hesterberg 2015, *What Teachers Should Know about the Bootstrap*. The other methods name theirs.
     """
     tail = _tail(level)
     cells = checked_cells(labels, scores, probabilities, thresholds, resamples, pd_rule)
@@ -79,21 +94,31 @@ def intervals(
     wholes = {"accuracy": (right, fake.size), "real_accuracy": ((~called & ~fake).sum(axis=1), n_real)}
     wholes["fake_accuracy"] = wholes["recall"] = ((called & fake).sum(axis=1), n_fake)
 
-    drawn = [name for name in METRICS if name not in WILSON and name != "auroc"]
-    spread = replicates_of(cells, resamples, drawn)
+    smaller = min(n_real, n_fake)
+    spread = replicates_of(cells, resamples, RESAMPLED)
+    ends = {"auroc": delong(labels, cells.scores, level)[2:]}
+    ends |= {name: wilson(*whole, level=level) for name, whole in wholes.items()}
+    for name in SPREAD:
+        # Resamples of n images vary less than samples do, by (n - 1) / n.
+        variance = spread[name].var(axis=1) * smaller / max(smaller - 1, 1)
+        variance[np.ptp(spread[name], axis=1) == 0] = 0
+        if name == "eer":
+            ends[name] = effective_wilson(value[name], variance, smaller, level)
+        else:
+            behind = flagged if name == "precision" else smaller
+            ends[name] = on_logit(value[name], variance, behind, level, freedom=max(smaller - 1, 1))
+    ends["brier"] = brier_interval(fake, cells.probabilities, level)
+    ends["ece"] = ece_interval(fake, cells.probabilities, level)
+    least, most = wilson(np.array([smaller, 0]), smaller, level)
+    for name in PD_RATES:
+        low, high = np.quantile(spread[name], [tail, 1 - tail], axis=1)
+        low = np.where((value[name] == 1) & (low == 1), least[0], low)
+        high = np.where((value[name] == 0) & (high == 0), most[1], high)
+        ends[name] = low, high
     found = {}
     for name in METRICS:
-        if name in wholes:
-            low, high = wilson(*wholes[name], level=level)
-        elif name == "auroc":
-            low, high = delong(labels, cells.scores, level)[2:]
-        else:
-            low, high = np.quantile(spread[name], [tail, 1 - tail], axis=1)
-            low, high = np.minimum(low, value[name]), np.maximum(high, value[name])
-            m = flagged if name == "precision" else np.full(len(flagged), min(n_real, n_fake))
-            low = np.where((value[name] == 1) & (low == 1), wilson(m, m, level)[0], low)
-            high = np.where((value[name] == 0) & (high == 0), wilson(0 * m, m, level)[1], high)
-        found[name] = Interval(value[name], low, high)
+        low, high = ends[name]
+        found[name] = Interval(value[name], np.minimum(low, value[name]), np.maximum(high, value[name]))
     return found
 
 
@@ -109,10 +134,14 @@ def differences(
     level: float = 0.95,
     pd_rule: PDRule = "strict",
 ) -> dict[str, Interval]:
-    """Differences between conditions on the same test set, with paired percentile intervals.
+    """Differences between conditions on the same test set, with paired bootstrap intervals.
 
     Both conditions of a pair are read from the same resamples, so what the images have in common
-    cancels. For a test of AUROC or PD prefer `delong_paired` and `pd_difference`.
+    cancels. Percentiles of few images are too narrow, by `sqrt((m - 1) / m)` and the normal's quantile for
+    Student's, m being the smaller class: the ends lie so much farther from the difference. Differences of
+    brier, eer and PD lie Student's quantile times the deviation of the resamples to either side: percentiles
+    leave out 0 in 7 % of pairs of equal Brier scores near 0, which rest on a few images, and in 1 to 3 % of
+    equal EERs and PDs, which are counts. For a test of AUROC or PD prefer `delong_paired` and `pd_difference`.
 
     Args:
         labels: as for `intervals`.
@@ -131,6 +160,9 @@ def differences(
     Raises:
         InputError: as for `intervals`, an unknown metric, a pair outside the rows.
         ShapeError: the arrays do not fit together.
+
+    Source:
+        Percentiles drawn apart for few images: Hesterberg 2015, *What Teachers Should Know about the Bootstrap*.
     """
     tail = _tail(level)
     cells = checked_cells(labels, scores, probabilities, thresholds, resamples, pd_rule)
@@ -144,11 +176,19 @@ def differences(
     cells = cells.subset(rows)
     plain = _plain(cells)
     spread = replicates_of(cells, resamples, metrics)
+    smaller = max(min(cells.n_real, cells.n_fake), 2)
+    reach = np.sqrt(smaller / (smaller - 1)) * special.stdtrit(smaller - 1, 1 - tail)
     found = {}
     for name in metrics:
-        value = plain[name]
-        low, high = np.quantile(spread[name][first] - spread[name][second], [tail, 1 - tail], axis=1)
-        found[name] = Interval(value[first] - value[second], low, high)
+        difference = plain[name][first] - plain[name][second]
+        resampled = spread[name][first] - spread[name][second]
+        if name in _SYMMETRIC:
+            half = reach * resampled.std(axis=1)
+            low, high = difference - half, difference + half
+        else:
+            ends = np.quantile(resampled, [tail, 1 - tail], axis=1)
+            low, high = difference + reach / normal_quantile(level) * (ends - difference)
+        found[name] = Interval(difference, np.maximum(low, -1), np.minimum(high, 1))
     return found
 
 

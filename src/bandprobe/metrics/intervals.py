@@ -1,4 +1,4 @@
-"""Intervals in closed form: Wilson for proportions, DeLong for AUROC and its differences."""
+"""Intervals in closed form: Wilson for proportions, DeLong for AUROC, and for values of known variance on the logit."""
 
 from __future__ import annotations
 
@@ -52,6 +52,67 @@ def normal_quantile(level: float) -> float:
     return float(special.ndtri(0.5 + level / 2))
 
 
+def on_logit(
+    value: Floats, variance: Floats, m: npt.ArrayLike, level: float = 0.95, *, freedom: float | None = None
+) -> tuple[Floats, Floats]:
+    """An interval symmetric on the logit scale: `expit(logit(v) ± z s / (v (1 - v)))`.
+
+    It stays in [0, 1] and is longer towards the middle, as values near their end ask for. Where the variance
+    is zero or does not exist, or the value is 0 or 1, it says nothing: then it is Wilson's for v m of m.
+
+    Args:
+        value: in [0, 1], shape (k,).
+        variance: of the value, shape (k,).
+        m: how many images stand behind a value at its end, broadcast against `value`.
+        level: coverage, in (0, 1).
+        freedom: degrees of freedom of the variance, for Student's quantile; the normal's by default.
+
+    Returns:
+        Low and high end, shape (k,).
+
+    Source:
+        Pepe 2003, *The Statistical Evaluation of Medical Tests*, section 5.2, for AUROC; Boyd, Eng & Page 2013,
+        *Area under the precision-recall curve: point estimates and confidence intervals*.
+    """
+    z = normal_quantile(level)
+    reach = z if freedom is None else float(special.stdtrit(freedom, 0.5 + level / 2))
+    many = np.broadcast_to(np.asarray(m, np.float64), np.shape(value))
+    low, high = wilson(value * many, many, level)
+    sound = (variance > 0) & (value > 0) & (value < 1)
+    inside, spread = value[sound], np.sqrt(variance[sound])
+    half = reach * spread / (inside * (1 - inside))
+    low[sound] = special.expit(special.logit(inside) - half)
+    high[sound] = special.expit(special.logit(inside) + half)
+    return low, high
+
+
+def effective_wilson(
+    value: Floats, variance: Floats, m: npt.ArrayLike, level: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Wilson's interval at the effective sample size `v (1 - v) / variance`.
+
+    That is the number of images with which a plain proportion would have this variance; where there is
+    none (variance zero, value 0 or 1), it is m.
+
+    Args:
+        value: in [0, 1], shape (k,).
+        variance: of the value, shape (k,).
+        m: how many images stand behind a value at its end, broadcast against `value`.
+        level: coverage, in (0, 1).
+
+    Returns:
+        Low and high end, shape (k,).
+
+    Source:
+        Kott & Carr 1997, *Developing an estimation strategy for a pesticide data program*; Dean & Pagano 2015,
+        *Evaluating confidence interval methods for binomial proportions in clustered surveys*.
+    """
+    sound = (variance > 0) & (value > 0) & (value < 1)
+    size = np.array(np.broadcast_to(np.asarray(m, np.float64), np.shape(value)))
+    size[sound] = value[sound] * (1 - value[sound]) / variance[sound]
+    return wilson(value * size, size, level)
+
+
 class DeLong(NamedTuple):
     """AUROC with its DeLong variance and interval; floats, or arrays of shape (k,)."""
 
@@ -102,7 +163,7 @@ def delong(labels: npt.ArrayLike, scores: npt.ArrayLike, level: float = 0.95) ->
         these = slice(begin, begin + block)
         value[these], by_fake, by_real = _components(fake, rows[these])
         variance[these] = _variance(by_fake) + _variance(by_real)
-    low, high = _logit_interval(value, variance, int(min(fake.sum(), (~fake).sum())), level)
+    low, high = on_logit(value, variance, int(min(fake.sum(), (~fake).sum())), level)
     shape = np.shape(scores)[:-1]
     return DeLong(*(part.reshape(shape)[()] for part in (value, variance, low, high)))
 
@@ -226,14 +287,3 @@ def _covariance(components: Floats) -> Floats:
     centred = components - components.mean(axis=1, keepdims=True)
     centred[np.ptp(components, axis=1) == 0] = 0
     return np.asarray(centred @ centred.T / ((n - 1) * n))
-
-
-def _logit_interval(value: Floats, variance: Floats, m: int, level: float) -> tuple[Floats, Floats]:
-    z = normal_quantile(level)
-    low, high = wilson(value * m, m, level)
-    sound = (variance > 0) & (value > 0) & (value < 1)
-    inside, spread = value[sound], np.sqrt(variance[sound])
-    reach = z * spread / (inside * (1 - inside))
-    low[sound] = special.expit(special.logit(inside) - reach)
-    high[sound] = special.expit(special.logit(inside) + reach)
-    return low, high

@@ -128,7 +128,7 @@ def _design(cells: Cells, metrics: Sequence[str]) -> Floats:
     if "brier" in metrics:
         parts += [((cells.probabilities - fake) ** 2)[:, None]]
     if "ece" in metrics:
-        parts += [np.stack([_bin_gaps(fake, row) for row in cells.probabilities])]
+        parts += [np.stack([bin_shares(row) * (row - fake) for row in cells.probabilities])]
     return (
         np.concatenate(parts, axis=1, dtype=np.float64)
         if parts
@@ -136,15 +136,14 @@ def _design(cells: Cells, metrics: Sequence[str]) -> Floats:
     )
 
 
-def _bin_gaps(fake: Mask, probabilities: Floats) -> Floats:
-    """Probability minus label of each image, put into the bins of `detection.ece`, shape (bins, n)."""
-    n = fake.size
+def bin_shares(probabilities: Floats) -> Floats:
+    """How much of each image lies in each bin of `detection.ece`, shape (bins, n); columns sum to 1."""
+    n = probabilities.size
     edges = detection.bin_edges(n, ECE_BINS)
     order = np.argsort(probabilities, kind="stable")
     new = np.append(True, np.diff(probabilities[order]) > 0)
     first = np.maximum.accumulate(np.where(new, np.arange(n), 0))
     after = np.append(np.flatnonzero(new)[1:], n)[np.cumsum(new) - 1]
-    gap = (probabilities - fake)[order] / (after - first)
     found = np.zeros((ECE_BINS, n))
     low, high = (
         np.searchsorted(edges, first, side="right") - 1,
@@ -154,7 +153,7 @@ def _bin_gaps(fake: Mask, probabilities: Floats) -> Floats:
     for number in range(ECE_BINS):
         inside = (low <= number) & (number <= high)
         share = np.minimum(after[inside], edges[number + 1]) - np.maximum(first[inside], edges[number])
-        found[number, order[inside]] = gap[inside] * share
+        found[number, order[inside]] = share / (after - first)[inside]
     return found
 
 
