@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,14 @@ from PIL import Image
 
 from bandprobe import progress
 from bandprobe.errors import BandprobeError, ImageError, InputError
-from bandprobe.files import output_folder, replacing
+from bandprobe.files import output_folder, quoting, replacing
 from bandprobe.filters import Filter, FilterBank, References
 from bandprobe.filters.adaptation import window
 from bandprobe.filters.masks import gain
 from bandprobe.images import Geometry, decode, image_id, parse_colour
 from bandprobe.images.pictures import picture_files
 
+_LONGEST_STEM = 100  # bytes
 _COLUMNS = ("file", "source", "filter", "height", "width", "clipped_share", "ac_removed")
 
 
@@ -76,7 +78,8 @@ def write_filtered(
     names: set[str] = set()
     references: dict[tuple[int, int], References] = {}
     made: list[Path] = []
-    with progress.bar("filter", len(files)) as step, _removed_on_failure(made):
+    with progress.bar("filter", len(files)) as step, _removed_on_failure(made), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd metadata
         for path in files:
             try:
                 picture = decode(path, background=colour)
@@ -88,7 +91,7 @@ def write_filtered(
             picture = grid.apply(picture) if grid else picture
             images = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
             shape = (images.shape[2], images.shape[3])
-            stem = _unique(path.stem, names)
+            stem = _unique(_short(path.stem), names)
             if shape not in references:  # images of one size mostly come together
                 references = {
                     shape: References(table, geometry=Geometry.squash(*shape), background=background)
@@ -124,7 +127,9 @@ def write_filtered(
         replacing(folder / "index.csv") as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
-        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(
+            file, _COLUMNS, lineterminator="\n", quoting=quoting(row["source"] for row in rows)
+        )
         writer.writeheader()
         writer.writerows(rows)
     return done
@@ -136,6 +141,11 @@ def _grid(size: str) -> Geometry | None:
     if not size.isascii() or not size.isdigit() or int(size) < 2:
         raise InputError(f"size must be native or a side in pixels, e.g. 224; got {size!r}.")
     return Geometry.squash(int(size))
+
+
+def _short(stem: str) -> str:
+    """A stem that leaves a filter's name room in a file name, which may have 255 bytes."""
+    return stem.encode()[:_LONGEST_STEM].decode(errors="ignore")
 
 
 def _unique(stem: str, taken: set[str]) -> str:

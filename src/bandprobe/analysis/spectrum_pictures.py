@@ -6,12 +6,15 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
 from bandprobe.errors import InputError, did_you_mean
 from bandprobe.images import build, embedded, family_of, find
+from bandprobe.images.containment import check_contained
+from bandprobe.images.places import regular
 from bandprobe.seeding import generator
 
 Source = tuple[str, str]  # data set and generator; reals are the generator `Real`
@@ -22,7 +25,12 @@ _SMALLER = 0.05  # share of images that may be too small for a crop whose size i
 
 
 def found_pictures(
-    data: Sequence[str], *, layout: str = "auto", background: str = "white", workers: int | None = None
+    data: Sequence[str],
+    *,
+    layout: str = "auto",
+    background: str = "white",
+    workers: int | None = None,
+    outside: bool = False,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The pictures of some data, none of them opened; those of a manifest as it lists them.
 
@@ -31,18 +39,21 @@ def found_pictures(
         layout: see `bandprobe.images.find`.
         background: under transparent pixels; a manifest of another background is made anew.
         workers: threads.
+        outside: whether tables may name images outside their own folder.
 
     Returns:
         A table with the columns path, label, generator, family, dataset and split, and of a manifest
         image_id, width and height as well; and path and reason of pictures that cannot be used.
 
     Raises:
-        InputError: data that do not exist or fit no layout.
+        InputError: data that do not exist or fit no layout, or a table that names an image outside.
         DiskError: a folder cannot be read.
     """
     found = find(data, layout)
+    if not outside:
+        check_contained(found)
     if found.manifests:
-        manifest = build(data, layout=layout, background=background, workers=workers)
+        manifest = build(data, layout=layout, background=background, workers=workers, outside=outside)
         lost = manifest.left_out
         return manifest.table, dict(zip(lost["path"], lost["reason"], strict=True))
     rows = [
@@ -182,7 +193,7 @@ def _shorter_side(path: str) -> int:
     """From the header alone; of a picture that has none, more than any size: decoding it tells what is wrong."""
     place = embedded.locate(path)
     try:
-        with Image.open(io.BytesIO(embedded.read(*place)) if place else path) as image:
+        with Image.open(io.BytesIO(embedded.read(*place)) if place else regular(Path(path))) as image:
             return min(image.size)
     except Exception:  # a damaged header leads to anything
         return sys.maxsize

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ _END = re.compile(rf"\+|@(?={_LINK})|$")
 _ALIAS = re.compile(r"[A-Za-z0-9][\w.-]*=")
 RANDOM = re.compile(r"random:(?:(\d+):)?")
 TOKENS = "#tokens"
+
+_LONGEST, _DEEPEST = 4096, 100
+_MOST = 10_000  # encoders that one name stands for
 
 
 class Part(NamedTuple):
@@ -43,6 +47,7 @@ def split(text: str, folder: Path = Path()) -> list[Part]:
     Raises:
         EncoderError: an empty name between two `+`, or a filter where an encoder should stand.
     """
+    _check_length(text)
     if _on_disk(text, folder):
         return [Part(text, "")]
     parts, start = [], 0
@@ -101,6 +106,10 @@ def expand_names(names: Sequence[str], folder: Path = Path()) -> list[str]:
             [f"{part.name}@{spec}" for spec in own_filters(part.spec, name)] if part.spec else [part.name]
             for part in parts
         ]
+        if math.prod(map(len, choices)) > _MOST:
+            raise EncoderError(
+                f"encoder {name!r} stands for more than {_MOST:,} encoders. Take longer steps in its ranges."
+            )
         every = ["+".join(chosen) for chosen in itertools.product(*choices)]
         if len(every) == 1:
             found.append(name)
@@ -130,10 +139,30 @@ def anchored(name: str, folder: Path) -> str:
 
 def unaliased(name: str, folder: Path = Path()) -> tuple[str, str]:
     """An alias, or an empty string, and what it stands before: `d2=dinov2-base` is `d2`, `dinov2-base`."""
+    _check_length(name)
     alias = _ALIAS.match(name)
     if alias is None or not name[alias.end() :] or _there(name, folder):
         return "", name
     return alias[0][:-1], name[alias.end() :]
+
+
+def _check_length(name: str) -> None:
+    """See that a name is not so long, or so deep, that reading it has no end.
+
+    Raises:
+        EncoderError: it is.
+    """
+    deepest = max(map(name.count, ("=", "random:", TOKENS)))
+    if len(name) > _LONGEST or deepest > _DEEPEST:
+        raise EncoderError(
+            f"encoder {name[:60]!r}... is too long for a name: at most {_LONGEST:,} characters, and {_DEEPEST} "
+            "aliases. Check what was given."
+        )
+
+
+def is_there(text: str) -> bool:
+    """Whether a text is the path of something on disk."""
+    return _there(text, Path())
 
 
 def not_a_filter(name: str) -> str:
@@ -162,7 +191,7 @@ def _there(name: str, folder: Path) -> bool:
     path = _path_in(name)[1]
     try:
         return bool(path) and (folder / Path(path).expanduser()).exists()
-    except OSError:  # too long for a path
+    except (OSError, ValueError, RuntimeError):  # too long for a path, a NUL in it, or nobody's home
         return False
 
 

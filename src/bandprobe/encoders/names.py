@@ -14,6 +14,7 @@ from bandprobe.encoders.compound_names import (
     RANDOM,
     TOKENS,
     Part,
+    is_there,
     not_a_filter,
     own_filters,
     split,
@@ -79,8 +80,8 @@ class Reference:
         elif self.kind == "detector" and not text.endswith(".onnx"):
             module = text.rpartition(":")[0]
             text = module if module.endswith(".py") else f"{module.replace('.', '/')}.py"
-        path = Path(text).expanduser()
-        if not text or not path.is_file():
+        path = Path(text).expanduser() if is_there(text) else None
+        if path is None or not path.is_file():
             return []
         return onnx_files(path) if path.suffix == ".onnx" else [path]
 
@@ -166,10 +167,10 @@ def _bare(name: str) -> Reference:
         return Reference(name, "shipped", name)
     if name in ENTRIES:
         return Reference(name, "hub", ENTRIES[name].source)
-    path = Path(name).expanduser()
-    if name and path.is_dir():
+    path = Path(name).expanduser() if is_there(name) else None
+    if path is not None and path.is_dir():
         return Reference(path.resolve().name, "folder", str(path))
-    if path.is_file():
+    if path is not None and path.is_file():
         raise EncoderError(f"encoder {name!r} is a file. Give the folder that holds it and its config.json.")
     if wrong := not_a_filter(name):
         raise EncoderError(f"encoder {name!r}: {wrong}")
@@ -264,7 +265,7 @@ def _detector(rest: str, name: str) -> Reference:
 
 
 def _file(text: str, name: str, what: str) -> Path:
-    path = Path(text).expanduser()
-    if not text or not path.is_file():
+    path = Path(text).expanduser() if is_there(text) else None
+    if path is None or not path.is_file():
         raise EncoderError(f"encoder {name!r}: {what} {text!r} is not there. Check the path.")
     return path

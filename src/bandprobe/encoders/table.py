@@ -19,6 +19,8 @@ from bandprobe.encoders.preprocessing import IDENTITY
 from bandprobe.encoders.protocol import DEFINITION
 from bandprobe.errors import EncoderError, FilterError
 from bandprobe.filters import parse
+from bandprobe.images.places import is_there
+from bandprobe.images.walk import expanded
 
 _KEYS = ("image_id", "path")
 
@@ -109,7 +111,7 @@ def read(path: Path, name: str) -> Table:
         whole = pq.ParquetFile(path).read(
             [column for column in (key, "filter", "embedding") if column in held]
         )
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise EncoderError(f"{name}: {path} cannot be read as Parquet: {one_line(error)}.") from error
     if not len(whole):
         raise EncoderError(f"{name}: {path.name} has no row.")
@@ -167,7 +169,10 @@ def _vectors(column: pa.ChunkedArray, where: str) -> NDArray[np.float32]:
 
 
 def _texts(table: pa.Table, column: str, name: str) -> list[str]:
-    texts: list[str] = table.column(column).to_pylist()
+    try:
+        texts: list[str] = table.column(column).to_pylist()
+    except UnicodeDecodeError:
+        raise EncoderError(f"{name}: column {column} is not UTF-8 text. Save it as UTF-8.") from None
     row = next((row for row, text in enumerate(texts) if not isinstance(text, str)), None)
     if row is not None:
         raise EncoderError(f"{name}: column {column} must hold text; row {row} holds {texts[row]!r}.")
@@ -178,9 +183,9 @@ def _absolute(paths: list[str], folder: Path) -> list[str]:
     """Paths as a manifest writes them: relative ones from `folder` if the first is there, else from here."""
     start = Path(os.path.abspath(folder))  # noqa: PTH100 - a manifest's paths keep their links too
     # A picture in a CSV or Parquet file is FILE::ROW.
-    if not (start / Path(paths[0].partition("::")[0]).expanduser()).exists():
+    if not is_there(str(start / expanded(paths[0].partition("::")[0]))):
         start = Path.cwd()
-    return [Path(os.path.normpath(start / Path(path).expanduser())).as_posix() for path in paths]
+    return [Path(os.path.normpath(start / expanded(path))).as_posix() for path in paths]
 
 
 def _canonical(spec: str, name: str) -> str:

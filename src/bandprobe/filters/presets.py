@@ -1,7 +1,8 @@
 """Lists of filters with a name of their own.
 
 `thesis` is the published sweep on a 224 px grid. `claims` is what the claims of the thesis are judged on: 154
-conditions, in fractions of Nyquist, on grids of at least 100 px.
+conditions, in fractions of Nyquist, on grids of at least 100 px. `bands` is what a probe's bands are located by: 41
+conditions, in fractions of Nyquist.
 """
 
 from __future__ import annotations
@@ -35,4 +36,38 @@ def _claims() -> tuple[str, ...]:
     return tuple(raw + [f"jpeg:75+{spec}" for spec in raw])
 
 
-PRESETS: dict[str, tuple[str, ...]] = {"thesis": _THESIS, "claims": _claims()}
+def _ring(kind: str, low: float, high: float) -> str:
+    return f"ideal-{kind}:{round((low + high) / 2, 4)}nyq:width={round(high - low, 4)}nyq"
+
+
+# Where one band ends and the next begins, up to the corner of the spectrum at 1.414. Not at multiples of 0.05: on
+# common grids no coefficient lies on such an edge, where rounding would leave it in both bands or in neither.
+_EDGES = (0.0, *(round(0.073 + 0.05 * number, 3) for number in range(20)), 1.15, 1.3, 1.45)
+
+# Two bands wide, one band on from the other: every frequency is passed by two of them, and an artefact astride an edge
+# is seen whole by one.
+BAND_PASSES = tuple(
+    _ring("bandpass", low, high)
+    for low, high in (_EDGES[:2], *zip(_EDGES[:-2], _EDGES[2:], strict=True), _EDGES[-2:])
+)
+
+# Four bands wide, so that nothing a feature of the encoder pools over is left beside what is taken out.
+_STOPPED = (
+    (0.0, 0.223),
+    *((round(0.123 + 0.1 * n, 3), round(0.323 + 0.1 * n, 3)) for n in range(8)),
+    (0.923, 1.45),
+)
+BAND_STOPS = tuple(_ring("bandstop", low, high) for low, high in _STOPPED)
+
+# Random rings, drawn once (evenly over log radius, a quarter to a third of the radius wide): in photographs, whose
+# energy falls with the square of frequency, each takes about as much energy as one of the stops above it.
+RANDOM_STOPS = tuple(
+    _ring("bandstop", low, high)
+    for low, high in ((0.085, 0.115), (0.13, 0.165), (0.18, 0.24), (0.25, 0.33), (0.36, 0.46), (0.5, 0.66))
+)
+
+PRESETS: dict[str, tuple[str, ...]] = {
+    "thesis": _THESIS,
+    "claims": _claims(),
+    "bands": ("identity", *BAND_PASSES, *BAND_STOPS, *RANDOM_STOPS),
+}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bandprobe.errors import FilterError, did_you_mean
 from bandprobe.filters.kinds import KINDS, Cutoff
 from bandprobe.filters.presets import PRESETS
-from bandprobe.filters.steps import Step, read_link
+from bandprobe.filters.steps import LONGEST_RANGE, Step, read_link
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,7 +130,13 @@ def expand(specs: str | Iterable[str]) -> list[Filter]:
             chains: list[tuple[Step, ...]] = [()]
             for link in map(str.strip, member.split("+")):
                 _check_known(link.partition(":")[0], text)
-                chains = [(*chain, step) for chain in chains for step in read_link(link, text)]
+                steps = read_link(link, text)
+                if len(chains) > 1 and len(chains) * len(steps) > LONGEST_RANGE:
+                    raise FilterError(
+                        f"filter {text[:200]!r}: the ranges of its links may come to at most {LONGEST_RANGE:,} filters "
+                        "together; take longer steps."
+                    )
+                chains = [(*chain, step) for chain in chains for step in steps]
             found.update(dict.fromkeys(Filter(_normal(chain)) for chain in chains))
     if not found:
         raise FilterError("no filter is given; try none, identity, lowpass:30px or thesis.")

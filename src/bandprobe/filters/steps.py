@@ -19,7 +19,7 @@ _CUTOFF = re.compile(rf"({_NUMBER})({_UNIT})")
 _PLAIN = re.compile(rf"({_NUMBER})()")
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})/({_NUMBER})({_UNIT}|)")
 _SPAN = re.compile(rf"({_NUMBER})\.\.({_NUMBER})({_UNIT})")
-_LONGEST_RANGE = 10_000
+LONGEST_RANGE = 10_000
 # What has a meaning in a spec, and blanks at the ends, are percent-encoded in a reference's name.
 _RESERVED = re.compile(r"[%,:+]|\A\s|\s\Z")
 
@@ -156,10 +156,10 @@ def _values(
             "cpp), e.g. 30px or 0.25nyq, or a range, e.g. 5..185/5px."
         )
     start, stop, step = (Decimal(match[i]) for i in (1, 2, 3))
-    if step <= 0 or stop < start or (stop - start) / step > _LONGEST_RANGE:
+    if step <= 0 or stop < start or (stop - start) / step > LONGEST_RANGE:
         raise FilterError(
             f"filter {spec!r}: the range {text!r} must rise in positive steps, at most "
-            f"{_LONGEST_RANGE:,} of them; e.g. 5..185/5px."
+            f"{LONGEST_RANGE:,} of them; e.g. 5..185/5px."
         )
     return [(float(start + i * step), match[4]) for i in range(int((stop - start) / step) + 1)]
 
@@ -198,7 +198,8 @@ def _keys(kind: Kind, mask: Kind, arguments: list[str], spec: str) -> dict[str, 
 def _value(key: str, value: str, spec: str) -> object:
     if key in ("order", "seed"):
         low, high = (1, 20) if key == "order" else (0, 2**63)
-        if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
+        # Python refuses to read thousands of digits as a number.
+        if not (value.isascii() and value.isdigit() and len(value) < 20 and low <= int(value) <= high):
             limits = f"from {low} to {high}" if key == "order" else "from 0"
             raise FilterError(f"filter {spec!r}: {key} must be a whole number {limits}; got {value!r}.")
         return int(value)

@@ -8,14 +8,16 @@ import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor, UnidentifiedImageError
+from PIL import IcoImagePlugin, Image, ImageColor, UnidentifiedImageError
 
 from bandprobe.errors import ImageError, InputError, ShapeError
 from bandprobe.images import embedded
+from bandprobe.images.places import missing, regular
+from bandprobe.images.png_checks import check_png
 
 Colour = tuple[int, int, int]
 
@@ -39,6 +41,7 @@ _SIGNATURES = {
     b"MM\0*": "TIFF",
 }
 _WORDS_FOR_TRUNCATED = ("truncated", "unexpected end", "end of file", "unrecognized data stream contents")
+_STRIP = 1 << 20  # pixels that are worked on at a time
 _SHADES = {"L;2": 85, "L;4": 17}  # PNG's transparent grey is given in samples of 2 or 4 bits
 
 
@@ -128,10 +131,10 @@ def read(source: str | Path, *, background: Colour = WHITE, max_pixels: int = MA
         return _read(io.BytesIO(data), len(data), background, max_pixels)
     path = Path(source)
     try:
-        with path.open("rb") as stream:
+        with regular(path).open("rb") as stream:
             return _read(stream, path.stat().st_size, background, max_pixels)
     except FileNotFoundError as error:
-        raise ImageError(f"no such file: {path}") from error
+        raise ImageError(missing(path)) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         if isinstance(error, ImageError):
             raise
@@ -165,7 +168,11 @@ def _read(stream: BinaryIO, size: int, background: Colour, max_pixels: int) -> D
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError(f"too many pixels: {width} x {height}; the limit is {max_pixels:,}")
+            _check_inside(image, max_pixels)
             rgb = _rgb(image, background)
+            if image.format == "PNG":
+                # Rows that are missing are black, or what black and transparent lies on.
+                check_png(stream, rows=bool((rgb[-1] == rgb[-1, 0]).all()))
             return Decoded(_upright(rgb, _orientation(image)), image.format or "unknown", size)
     except ImageError:
         raise
@@ -173,6 +180,16 @@ def _read(stream: BinaryIO, size: int, background: Colour, max_pixels: int) -> D
     # ValueError, KeyError, struct.error, zlib.error, OverflowError, DecompressionBombError, ...
     except Exception as error:
         raise ImageError(_reason(stream, error)) from error
+
+
+def _check_inside(image: Image.Image, max_pixels: int) -> None:
+    """An icon says its size twice: itself, and in the picture that it holds."""
+    if isinstance(image, IcoImagePlugin.IcoImageFile):
+        inside = image.ico.frame(image.ico.getentryindex(image.size))
+        if inside.width * inside.height > max_pixels:
+            raise ImageError(
+                f"too many pixels: {inside.width} x {inside.height}; the limit is {max_pixels:,}"
+            )
 
 
 def _reason(stream: BinaryIO, error: Exception) -> str:
@@ -219,12 +236,11 @@ def _rgb(image: Image.Image, background: Colour) -> NDArray[np.uint8]:
     raise ImageError(f"pixel format {mode} is not supported; save it as RGB")
 
 
-def _sixteen_bit_grey(samples: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _sixteen_bit_grey(samples: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
     """The high byte, as Pillow keeps it of 16-bit colour; its own way from 16-bit grey clips at 255."""
-    values = samples.astype(np.int64)
-    if values.min() < 0 or values.max() > 0xFFFF:
+    if samples.min() < 0 or samples.max() > 0xFFFF:
         raise ImageError("32-bit integer samples have no agreed range; save it as 8- or 16-bit")
-    return np.repeat((values >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
+    return np.repeat((samples >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def _transparent(rgb: NDArray[np.uint8], key: object, mode: str, rawmode: str) -> NDArray[np.bool_]:
@@ -251,9 +267,14 @@ def _rawmode(image: Image.Image) -> str:
 
 def _over(rgba: NDArray[np.uint8], background: Colour) -> NDArray[np.uint8]:
     """Straight alpha over a colour, rounded to the nearest level."""
-    alpha = rgba[:, :, 3:].astype(np.uint16)
-    colour = rgba[:, :, :3] * alpha + np.array(background, dtype=np.uint16) * (255 - alpha)
-    return ((colour + 127) // 255).astype(np.uint8)
+    rgb = np.empty((*rgba.shape[:2], 3), np.uint8)
+    rows = max(1, _STRIP // rgba.shape[1])
+    for start in range(0, len(rgba), rows):  # what lies between takes five times the picture's memory
+        strip = rgba[start : start + rows]
+        alpha = strip[:, :, 3:].astype(np.uint16)
+        colour = strip[:, :, :3] * alpha + np.array(background, dtype=np.uint16) * (255 - alpha)
+        rgb[start : start + rows] = (colour + 127) // 255
+    return rgb
 
 
 def _orientation(image: Image.Image) -> int:

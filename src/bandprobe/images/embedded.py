@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bandprobe.errors import ImageError
+from bandprobe.images.places import is_below, regular
 
 _LOCATION = re.compile(r"(?P<file>.+\.(?:parquet|arrow))::(?P<row>\d+)", re.IGNORECASE | re.DOTALL)
 _USUAL_NAMES = ("image", "img", "picture", "photo", "png", "jpg", "jpeg")
@@ -37,7 +38,7 @@ def features(schema: Any) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(raw)["info"]["features"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -164,9 +165,16 @@ def read(file: Path, row: int) -> bytes:
         raise ImageError(f"{file.name} cannot be read: {' '.join(str(error).split())[:160]}") from error
     data, beside = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
     if data is None and beside:
+        place = file.parent / str(beside)  # an absolute path stays what it is
         try:
-            return (file.parent / str(beside)).read_bytes()  # an absolute path stays what it is
-        except OSError as error:
+            if not is_below(place, file.parent):
+                raise ImageError(
+                    f"the row names {beside!r}, outside the table's folder; list such paths in a column of their own"
+                )
+            return regular(place).read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+            if isinstance(error, ImageError):
+                raise
             raise ImageError(f"the picture {beside!r} that the row names cannot be read") from error
     if data is None:
         raise ImageError("the row holds no picture (null)")

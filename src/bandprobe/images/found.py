@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from bandprobe.columns import shown
 from bandprobe.images.families import normalised
 
 
@@ -53,8 +54,8 @@ class Found:
 
 
 def clean_name(name: str) -> str:
-    """A folder's name as a generator's or a data set's: composed Unicode, no blanks around it."""
-    return unicodedata.normalize("NFC", name).strip()
+    """A folder's name as a generator's or a data set's: composed Unicode on one line, no blanks around it."""
+    return shown(unicodedata.normalize("NFC", name).strip())
 
 
 def with_distinct_datasets(groups: Sequence[Group]) -> list[Group]:

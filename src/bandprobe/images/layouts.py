@@ -11,6 +11,7 @@ from bandprobe.images import folder_layouts, tables
 from bandprobe.images.decode import image_extensions
 from bandprobe.images.families import is_real
 from bandprobe.images.found import Found, Group, clean_name, with_distinct_datasets, with_one_spelling
+from bandprobe.images.places import is_there
 from bandprobe.images.roots import are_classes, named_root, root, separate_roots
 from bandprobe.images.splits import split_word
 from bandprobe.images.walk import TABLE_EXTENSIONS, Folder, absolute, extension, scan
@@ -103,7 +104,7 @@ def _as_list(sources: Source | Sequence[Source] | None) -> list[str]:
 
 def _existing(source: str) -> str:
     path = absolute(source)
-    if not Path(path).exists():
+    if not is_there(path):
         raise InputError(f"no such file or folder: {source!r} (looked for {path}).")
     return path
 

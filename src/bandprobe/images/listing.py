@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bandprobe.columns import aligned
+from bandprobe.columns import aligned, shown
 from bandprobe.images.splits import SPLITS
 
 _SHOWN = 50
@@ -39,11 +39,13 @@ def report(table: pd.DataFrame, left_out: pd.DataFrame, mapping: pd.DataFrame, n
     """Everything about a manifest that a person reads before trusting it."""
     lines = ["Mapping found", *mapping_lines(mapping), "", f"Images: {len(table)}", *count_lines(table)]
     if notes:
-        lines += ["", "Notes", *(f"- {note}" for note in notes)]
+        lines += ["", "Notes", *(f"- {shown(note)}" for note in notes)]
     if len(left_out):
-        shown = left_out.head(_SHOWN)
+        first = left_out.head(_SHOWN)
         lines += ["", f"Left out: {len(left_out)}"]
-        lines += [f"- {path}: {reason}" for path, reason in zip(shown["path"], shown["reason"], strict=True)]
-        if len(left_out) > len(shown):
-            lines.append(f"- and {len(left_out) - len(shown)} more")
+        lines += [
+            f"- {shown(path)}: {shown(why)}" for path, why in zip(first["path"], first["reason"], strict=True)
+        ]
+        if len(left_out) > len(first):
+            lines.append(f"- and {len(left_out) - len(first)} more")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bandprobe.errors import InputError
+from bandprobe.images.places import is_there
 from bandprobe.images.walk import scan
 
 
@@ -17,7 +18,7 @@ def picture_files(paths: Sequence[str | Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        if not path.exists():
+        if not is_there(str(path)):
             raise InputError(f"no such file or folder: {str(path)!r}.")
         if path.is_dir():
             found.update((Path(file), None) for file in scan(path).paths())

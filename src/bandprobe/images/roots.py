@@ -10,6 +10,7 @@ from bandprobe.errors import InputError
 from bandprobe.images.families import REAL, is_fake, is_real
 from bandprobe.images.folder_layouts import by_split, group_of, image_folders, parts, split_folders
 from bandprobe.images.found import Group, clean_name
+from bandprobe.images.places import is_there
 from bandprobe.images.walk import Folder, absolute, scan
 
 Fakes = Mapping[str, Sequence[Folder]]
@@ -22,7 +23,7 @@ def named_root(source: str) -> tuple[str, str] | None:
         InputError: the name or the folder is empty.
     """
     name, equals, folder = source.partition("=")
-    if not equals or Path(source).expanduser().exists():
+    if not equals or is_there(absolute(source)):
         return None
     if not name.strip() or not folder:
         raise InputError(f"a root must be NAME=FOLDER; got {source!r}.")
@@ -43,8 +44,8 @@ def root(source: str | Path) -> Folder:
         InputError: it does not exist, is no folder, or holds no image.
     """
     path = absolute(source)
-    if not Path(path).is_dir():
-        what = "a file" if Path(path).exists() else "nothing"
+    if not is_there(path) or not Path(path).is_dir():
+        what = "a file" if is_there(path) else "nothing"
         raise InputError(f"a root of reals or fakes must be a folder; there is {what} at {path!r}.")
     return _filled(scan(path))
 

@@ -16,6 +16,7 @@ from bandprobe.errors import InputError
 from bandprobe.images import embedded
 from bandprobe.images.families import normalised
 from bandprobe.images.found import Group
+from bandprobe.images.places import is_there
 from bandprobe.images.splits import split_word
 from bandprobe.images.table_rows import Row, groups_of, is_label
 from bandprobe.images.walk import absolute
@@ -57,7 +58,10 @@ def read_table(path: str) -> list[Group]:
         InputError: it cannot be read, or has no column of images and none that tells real from fake.
     """
     file = Path(path)
-    rows = _text_rows(file) if file.suffix.lower() in TEXT_EXTENSIONS else _arrow_rows(file)
+    try:
+        rows = _text_rows(file) if file.suffix.lower() in TEXT_EXTENSIONS else _arrow_rows(file)
+    except csv.Error as error:
+        raise InputError(f"table {path!r} cannot be read as CSV: {error}; check its quotes.") from error
     # train.csv, val.csv and test.csv side by side are one data set, called like their folder.
     split = split_word(file.stem)
     folder = file.parent if split else file
@@ -131,10 +135,8 @@ def _found_path(path: str, table: Path) -> str:
     """Absolute: as it stands, else below the table's folder, else below the working directory."""
     text = path.replace("\\", "/") if "\\" in path and "/" not in path else path
     beside = absolute(table.parent / text)
-    if Path(beside).exists():
-        return beside
     here = absolute(text)
-    return here if Path(here).exists() else beside
+    return here if not is_there(beside) and is_there(here) else beside
 
 
 def _rows(
@@ -188,7 +190,7 @@ def _arrow_rows(file: Path) -> list[Row]:
         else:
             count = table.num_rows
         columns = {name: _texts(table.column(name).to_pylist(), said.get(name)) for name in wanted}
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"table {str(file)!r} cannot be read: {reason}.") from error
     role = roles(wanted)
@@ -249,19 +251,36 @@ def saved_dataset(root: str) -> list[tuple[str, str]] | None:
     folder = Path(root)
     whole = folder / "dataset_dict.json"
     if whole.is_file():
-        names = _json(whole).get("splits", [])
+        names = _names(whole, _json(whole).get("splits", []))
         return [(name, file) for name in names for _, file in saved_dataset(str(folder / name)) or []]
     state = folder / "state.json"
     if not state.is_file():
         return None
     files = _json(state).get("_data_files", [])
-    return [("", (folder / each["filename"]).as_posix()) for each in files]
+    listed = (
+        [each.get("filename") for each in files if isinstance(each, dict)]
+        if isinstance(files, list)
+        else None
+    )
+    return [("", (folder / name).as_posix()) for name in _names(state, listed)]
+
+
+def _names(file: Path, names: object) -> list[str]:
+    """Names of what lies beside a file that lists it.
+
+    Raises:
+        InputError: something else, or a name that leads elsewhere.
+    """
+    own = re.compile(r"(?!\.+\Z)[^/\0]+")
+    if isinstance(names, list) and all(isinstance(name, str) and own.fullmatch(name) for name in names):
+        return names
+    raise InputError(f"{str(file)!r} lists other things than names beside it; save the data set again.")
 
 
 def _json(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{str(file)!r} cannot be read as JSON; save the data set again.") from error
     if not isinstance(found, dict):
         raise InputError(f"{str(file)!r} is not what save_to_disk writes; save the data set again.")

@@ -113,10 +113,10 @@ def load(path: str | Path) -> ProbeFile:
                 if name.startswith(_HEAD)
             }
         scalars = {name: metadata.pop(name) for name in _SCALARS[kind]}
-        return ProbeFile(probe=_probe(kind, arrays, scalars, weights), **metadata)
+        return _checked(ProbeFile(probe=_probe(kind, arrays, scalars, weights), **metadata))
     except FileNotFoundError:
         raise InputError(f"no probe at {str(path)!r}; `bandprobe train` makes them.") from None
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{str(path)!r} is no probe of format {FORMAT} or {HEAD_FORMAT} ({reason}); give a file of a run's "
@@ -130,6 +130,30 @@ def _probe(kind: str, arrays: dict[str, Any], scalars: dict[str, Any], weights: 
     from bandprobe.probes.head_probe import HeadProbe
 
     return HeadProbe(**arrays, **scalars, weights=weights).checked()
+
+
+def _checked(file: ProbeFile) -> ProbeFile:
+    """The file, once its facts are of the kinds that they are used as.
+
+    Raises:
+        ValueError: one is not.
+    """
+    probe = file.probe
+    texts = ("encoder", "source", "trained_on", "family", "train_filter", "key")
+    if not all(isinstance(getattr(file, name), str) for name in texts):
+        raise ValueError(f"{', '.join(texts)} must be text")
+    if not (isinstance(file.fingerprint, dict) and isinstance(file.training, dict) and file.replicate >= 0):
+        raise ValueError("fingerprint or training is no table")
+    numbers = (probe.bias, probe.threshold, probe.slope, probe.intercept)
+    if not all(isinstance(number, (int, float)) and number == number for number in numbers):  # noqa: PLR0124 - NaN
+        raise ValueError("bias, threshold, slope and intercept must be numbers")
+    if isinstance(probe, LinearProbe):
+        arrays = (probe.mean, probe.scale, probe.weight)
+        if {array.shape for array in arrays} != {(probe.mean.size,)} or not probe.mean.size:
+            raise ValueError("mean, scale and weight must be of one length")
+        if not all(np.isfinite(array).all() for array in arrays) or not probe.scale.all():
+            raise ValueError("mean, scale and weight must be finite, and scale not 0")
+    return file
 
 
 def load_folder(folder: str | Path) -> list[ProbeFile]:

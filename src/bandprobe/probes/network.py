@@ -220,7 +220,7 @@ def _checkpoint(path: Path) -> Path | None:
     try:
         torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged zip archives and pickles lead to whatever they hold
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise InputError(
             f"checkpoint {str(path)!r} is damaged ({reason}); remove it to start anew."
         ) from None

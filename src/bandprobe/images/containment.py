@@ -1,0 +1,91 @@
+"""Whether the images that a table names lie below it: a table from elsewhere may not name any file of this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bandprobe.errors import InputError
+from bandprobe.images import embedded
+from bandprobe.images.found import Found
+from bandprobe.images.places import is_within
+
+
+def check_contained(found: Found) -> None:
+    """See that tables name no image outside their own folder and the one that is worked in, links followed.
+
+    A manifest names its images from the root on, wherever they lie. Outside they are taken where they are of
+    the size and the time of change that it holds, to the nanosecond: whoever wrote it has seen them on this
+    machine. Nothing is opened to find that out.
+
+    Args:
+        found: the images of a study's data; those of folders are passed over.
+
+    Raises:
+        InputError: a table names an image elsewhere.
+    """
+    named: dict[str, list[str]] = {}
+    for group in found.groups:
+        if group.layout == "table":
+            named.setdefault(group.folder, []).extend(group.paths)
+    resolved = _resolver()
+    here = os.path.realpath(".")
+    for table, paths in named.items():
+        folder = os.path.realpath(Path(table).parent)
+        # Whoever works in the root of all files has not said that a table may name them all.
+        roots = [folder] if Path(here).parent == Path(here) else [folder, here]
+        # No file's name holds a NUL: what does is left out later, with the reason.
+        outside = [path for path in paths if "\0" not in path and not is_within(resolved(_file(path)), roots)]
+        if outside and table in found.manifests:
+            seen = _seen(table)
+            outside = [path for path in outside if not _as_indexed(path, seen.get(path))]
+        if outside:
+            cause = "and not as they were indexed" if table in found.manifests else "and the current one"
+            raise InputError(
+                f"table {table!r} names images outside its own folder {cause} ({len(outside)} of {len(paths)}), "
+                f"e.g. {outside[0]!r}; move the table above them, or allow it with --outside ([data] outside = "
+                "true)."
+            )
+
+
+def _resolver() -> Callable[[str], str]:
+    """`os.path.realpath` for many files of few folders: each folder's own links are followed once."""
+    folder_of = cache(os.path.realpath)
+
+    def resolved(path: str) -> str:
+        if os.path.islink(path):  # noqa: PTH114 - false of a path that is too long, where pathlib fails
+            return os.path.realpath(path)
+        above, _, name = path.rpartition("/")
+        return os.path.join(folder_of(above or "/"), name)  # noqa: PTH118 - text, for a million paths
+
+    return resolved
+
+
+def _file(path: str) -> str:
+    place = embedded.locate(path)
+    return path if place is None else str(place[0])
+
+
+def _seen(manifest: str) -> dict[str, tuple[int, int]]:
+    """Size and time of change of each image that a manifest lists; empty where it does not say."""
+    try:
+        table = pq.read_table(manifest, columns=["path", "file_bytes", "mtime_ns"], partitioning=None)
+        columns = [table.column(name).to_pylist() for name in ("path", "file_bytes", "mtime_ns")]
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return {}
+    return {path: (size, changed) for path, size, changed in zip(*columns, strict=True)}
+
+
+def _as_indexed(path: str, seen: tuple[int, int] | None) -> bool:
+    """Whether a file is as a manifest says, or is not there at all: then it is left out later, with the reason."""
+    try:
+        status = Path(_file(path)).stat()
+    except OSError:
+        return True
+    inside_table = embedded.locate(path) is not None
+    return seen is not None and status.st_mtime_ns == seen[1] and (inside_table or status.st_size == seen[0])
