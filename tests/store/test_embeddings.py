@@ -113,8 +113,12 @@ def test_a_missing_image_and_a_missing_condition_are_named(filled: EmbeddingStor
         filled.read("tiny", "identity")
 
 
-def test_an_image_in_two_parts_counts_once(filled: EmbeddingStore) -> None:
-    filled.write("tiny", MADE, rows(["y", "x"], 4))
+def test_no_image_is_stored_twice(filled: EmbeddingStore) -> None:
+    assert filled.write("tiny", MADE, rows(["y", "x"], 4)) is None
+    part = filled.write("tiny", MADE, rows(["y", "w", "w"], 4))
+    assert part is not None
+    assert pq.read_table(part, partitioning=None)["image_id"].to_pylist() == ["w"]
+    part.unlink()
     assert list(filled.read("tiny", "none").image_id) == ["x", "y", "z"]
 
 
@@ -135,7 +139,7 @@ def test_damage_is_found_and_named(filled: EmbeddingStore, damage: str) -> None:
     found = dict(filled.verify())
     assert list(found) == [part]
     if damage != "foreign":
-        with pytest.raises(StoreError, match=r"is damaged .*remove that file"):
+        with pytest.raises(StoreError, match=r"is damaged .*store verify .* --repair"):
             filled.read("tiny", "none")
 
 
@@ -154,10 +158,11 @@ with EmbeddingStore({str(tmp_path / "store")!r}) as store:
     done = subprocess.run([sys.executable, "-c", script], check=False)
     assert done.returncode == 9
     assert list((tmp_path / "store").rglob("*.parquet")) == []
-    assert len(list((tmp_path / "store.partial").iterdir())) == 1
+    assert len(list((tmp_path / "store.partial").glob("*.parquet"))) == 1
     with EmbeddingStore(tmp_path / "store") as store:
         store.write("tiny", MADE, rows(["x"]))
     assert not (tmp_path / "store.partial").exists()
+    assert list(store.read("tiny", "none").image_id) == ["x"]
 
 
 def test_a_disk_that_fails_is_said(filled: EmbeddingStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,3 +195,45 @@ def test_encoders_of_different_dimension_are_read_one_by_one(filled: EmbeddingSt
         f"SELECT DISTINCT encoder, len(embedding) FROM '{filled.root}/**/*.parquet' ORDER BY 1"
     )
     assert found.fetchall() == [("a+b", 4), ("tiny", 4), ("wide", 7)]
+
+
+def test_what_another_process_made_otherwise_is_not_mixed(tmp_path: Path) -> None:
+    one, two = EmbeddingStore(tmp_path / "s"), EmbeddingStore(tmp_path / "s")
+    other = {**MADE, "encoder.weights": "cd" * 32}
+    assert one.present("tiny", MADE) == two.present("tiny", other) == set()  # both find it empty
+    one.write("tiny", MADE, rows(["x"]))
+    with pytest.raises(StoreError, match=r"another process has stored 'tiny'.*encoder\.weights"):
+        two.write("tiny", other, rows(["y"]))
+    assert one.fingerprint("tiny", "none") == MADE
+
+
+def test_a_journal_that_two_killed_writers_left(tmp_path: Path) -> None:
+    """Rows that stand in both, and in a part, come once; the one that is still written is left alone."""
+    script = f"""
+import os, numpy as np
+from bandprobe.store import EmbeddingStore, Rows
+def rows(*ids):
+    one = np.ones(len(ids), np.float32)
+    return Rows(np.array(ids, object), np.ones((len(ids), 3), np.float32), one, one)
+store = EmbeddingStore({str(tmp_path / "store")!r}, {{"tiny": "weights/tiny"}})
+store.__enter__()
+store.jot("tiny", {MADE!r}, rows("a", "b"))
+store.jot("tiny", {MADE!r}, rows("c"))
+if os.fork() == 0:
+    os._exit(0)
+store.write("tiny", {MADE!r}, rows("a", "b"))
+os._exit(9)
+"""
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
+    living = EmbeddingStore(tmp_path / "store")
+    with living:
+        living.jot("tiny", MADE, rows(["d"], 3))
+        other = EmbeddingStore(tmp_path / "store")
+        assert other.recover() == 0  # entering has recovered what there was
+        assert len(list((tmp_path / "store.partial").glob("*.journal"))) == 1
+        living.settle()
+    assert list(living.read("tiny", "none").image_id) == ["a", "b", "c"]
+    assert sum(pq.read_metadata(part).num_rows for part in living.parts()) == 3
+    assert living.source("tiny") == "weights/tiny"
+    assert not (tmp_path / "store.partial").exists()

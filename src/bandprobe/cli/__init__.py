@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 from typer import Abort, BadParameter
 
+from bandprobe.cli.interrupt import done, interrupted, leave, watch
 from bandprobe.errors import BandprobeError
+from bandprobe.machine import out_of_memory
 
 # Newer Typers carry a Click of their own: this is the base of usage errors in either case.
 _UsageError: Any = next(base for base in BadParameter.__mro__ if base.__name__ == "ClickException")
 _STOPPED = 130
+_said = threading.Event()
 
 
 def main() -> None:
@@ -20,16 +24,22 @@ def main() -> None:
     0 done; 1 some images were left out; 2 wrong use or unusable input; 3 the disk or the network failed;
     130 stopped by Ctrl-C.
     """
-    sys.exit(run(sys.argv[1:]))
+    watch(_stop)
+    code = run(sys.argv[1:])
+    if code == _STOPPED:
+        leave(code)
+    done()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; errors are one line on standard error."""
-    from bandprobe.cli.app import app
-    from bandprobe.cli.arguments import spread
-
+    _said.clear()
     code: Any = 0
     try:
+        from bandprobe.cli.app import app
+        from bandprobe.cli.arguments import spread
+
         code = app(spread(arguments), prog_name="bandprobe", standalone_mode=False)
         if code == _STOPPED:  # Typer's word for Ctrl-C
             raise KeyboardInterrupt
@@ -38,13 +48,20 @@ def run(arguments: list[str]) -> int:
     except _UsageError as error:
         code = _usage(error)
     except (KeyboardInterrupt, Abort):
-        message = "stopped; what was finished is kept, and the same command goes on from there."
-        code = _fail(message, _STOPPED)
+        code = _stop()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        code = _fail(f"{error.strerror or error}{where}.", 3)
+    except Exception as error:
+        if interrupted():  # a library's own word for Ctrl-C, or for what it did to its workers
+            code = _stop()
+        elif isinstance(error, OSError):
+            where = f" ({error.filename})" if error.filename else ""
+            code = _fail(f"{error.strerror or error}{where}.", 3)
+        elif out_of_memory(error):
+            words = " ".join(str(error).split())[:120] or "MemoryError"
+            code = _fail(f"not enough memory ({words}); try a smaller --batch-size or another --device.", 2)
+        else:
+            raise
     return code if isinstance(code, int) else 0
 
 
@@ -56,6 +73,14 @@ def _usage(error: Any) -> int:
     context = getattr(error, "ctx", None)
     place = context.command_path if context else "bandprobe"
     return _fail(f"{error.format_message().rstrip('.')}. See `{place} --help`.", 2)
+
+
+def _stop() -> int:
+    """Say, once, that the command was stopped; the exit code that says so."""
+    if not _said.is_set():
+        _said.set()
+        _fail("stopped; what was finished is kept, and the same command goes on from there.", _STOPPED)
+    return _STOPPED
 
 
 def _fail(message: str, code: int) -> int:

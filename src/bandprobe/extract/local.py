@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 from bandprobe import progress
 from bandprobe.encoders import Encoder, distinct
 from bandprobe.errors import ImageError, InputError
-from bandprobe.extract.plan import Condition, Job, Plan, plan
+from bandprobe.extract.memory import halve, largest, settle
+from bandprobe.extract.plan import Condition, Plan, plan
 from bandprobe.filters import Filter, FilterBank, References, Step
 from bandprobe.images import MAX_PIXELS, Geometry, decode, image_id, parse_colour
+from bandprobe.machine import out_of_memory
 from bandprobe.protocol import CORRECTED, Protocol
 from bandprobe.store import EmbeddingStore, Fingerprint, Rows, fingerprint
 
-# A part is written when this much is pending, so that a stop loses at most so much work.
+# A part is written when this much is pending. A kill loses less: the store's journal has every finished batch.
 _FLUSH_SECONDS = 30.0
 _FLUSH_BYTES = 256 * 2**20
 
@@ -89,6 +91,7 @@ def extract(
         encoder.check_grid(*encoder_grid.size)
         grids.setdefault(encoder_grid, []).append(encoder)
     # What cannot work is refused before any work is done and any file is made.
+    store.recover()
     tasks = []
     for whole, members in grids.items():
         references = References(
@@ -146,10 +149,10 @@ def extract(
                         return task.grid.apply(picture)
 
                     for ids, pixels in _decoded(job.image_ids, load, lose, batch_size, workers):
-                        for condition, rows in _embedded(task, job, ids, pixels, protocol):
+                        for condition, rows in _fitting(task, job.conditions, ids, pixels, protocol):
                             pending.add(condition, rows)
-                            report.passes += len(ids)
-                            step(len(ids))
+                            report.passes += len(rows.image_id)
+                            step(len(rows.image_id))
                         pending.flush_if_due()
     return report
 
@@ -227,26 +230,61 @@ def _decoded(
             pool.shutdown(cancel_futures=True)
 
 
-def _embedded(
-    task: _Task, job: Job, ids: list[str], pixels: NDArray[np.uint8], protocol: Protocol
+def _fitting(
+    task: _Task,
+    conditions: Sequence[Condition],
+    ids: list[str],
+    pixels: NDArray[np.uint8],
+    protocol: Protocol,
 ) -> Iterator[tuple[Condition, Rows]]:
-    """Every condition of a job for one batch, the filters outermost so that each runs once."""
+    """Conditions of one batch, in smaller ones where the memory does not do; nothing is computed twice.
+
+    Raises:
+        EncoderError: there is no room for a single image.
+    """
+    start = 0
+    while start < len(ids):
+        part = slice(start, start + min(largest(task.encoders), len(ids)))
+        done: set[Condition] = set()
+        try:
+            for condition, rows in _embedded(task, conditions, ids[part], pixels[part], protocol):
+                done.add(condition)
+                yield condition, rows
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            halve(task.encoders, len(ids[part]), error)
+        else:
+            settle(task.encoders)
+        if rest := [condition for condition in conditions if condition not in done]:
+            yield from _fitting(task, rest, ids[part], pixels[part], protocol)
+        start = part.stop
+
+
+def _embedded(
+    task: _Task,
+    conditions: Sequence[Condition],
+    ids: list[str],
+    pixels: NDArray[np.uint8],
+    protocol: Protocol,
+) -> Iterator[tuple[Condition, Rows]]:
+    """Conditions of one batch, the filters outermost so that each runs once."""
     device = task.encoders[0].device
     images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).contiguous().float() / 255
     bank = FilterBank(
-        job.specs,
+        list(dict.fromkeys(spec for _, spec in conditions)),
         (images.shape[2], images.shape[3]),
         device=device,
         references=task.references,
         abs_uint8=protocol.abs_uint8,
     )
-    wanted = set(job.conditions)
+    wanted = set(conditions)
     for done in bank.measured(images, ids):
         shares = done.clipped_share.cpu().numpy(), done.ac_removed.float().cpu().numpy()
         for encoder in task.encoders:
             if (encoder.name, done.filter) in wanted:
                 # Copied: a class token is a view that would keep every other token while rows wait.
-                vectors = np.array(encoder.embed(done.images).cpu())
+                vectors = encoder.embed(done.images).cpu().numpy().copy()
                 yield (encoder.name, done.filter), Rows(np.array(ids, dtype=object), vectors, *shares)
 
 
@@ -265,6 +303,7 @@ class _Pending:
         self.flush()
 
     def add(self, condition: Condition, rows: Rows) -> None:
+        self._store.jot(condition[0], self._wanted[condition], rows)
         self._rows.setdefault(condition, []).append(rows)
         self._bytes += rows.embedding.nbytes
 
@@ -278,6 +317,7 @@ class _Pending:
                 np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__dataclass_fields__
             )
             self._store.write(condition[0], self._wanted[condition], Rows(*columns))
+        self._store.settle()
         self._clear()
 
     def _clear(self) -> None:

@@ -1,46 +1,45 @@
 """The embedding store: Parquet parts in hive partitions by encoder and filter.
 
-Layout: `encoder=<name>/filter=<spec>/part-<hash of its ids>.parquet`, names percent-encoded, one row an
+Layout: `encoder=<name>/filter=<spec>/part-<hash of its bytes>.parquet`, names percent-encoded, one row an
 image: `image_id`, `filter` (canonical), `embedding` (fixed-size list of float32), `clipped_share` (of
 values outside [0, 1] after the filter) and `ac_removed` (share of AC energy the filter took). Every part
 carries its fingerprint in its schema metadata. The folder holds nothing else, so that DuckDB, pandas
 and polars read it as it is; the `filter` column is dictionary-encoded, as pandas expects of a partition
 key.
+
+Beside it, in `<store>.partial`, lies what is not finished: the part being written, the journals of those
+who fill the store, and the lock under which one process at a time adds a part.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from bandprobe.errors import DiskError, StoreError
-from bandprobe.files import output_folder, replacing
+from bandprobe.files import LOCK_SECONDS, locked, output_folder
+from bandprobe.progress import Step
 from bandprobe.store.fingerprint import Fingerprint, difference
-
-_KEY = b"bandprobe"
-_SOURCE = b"bandprobe.source"
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Embeddings of some images under one condition, in the order of `image_id`."""
-
-    image_id: NDArray[np.object_]  # (n,)
-    embedding: NDArray[np.float32]  # (n, dim)
-    clipped_share: NDArray[np.float32]  # (n,), in [0, 1]
-    ac_removed: NDArray[np.float32]  # (n,), at most 1
+from bandprobe.store.journal import Journal, abandoned
+from bandprobe.store.parts import (
+    Rows,
+    as_table,
+    described,
+    fingerprint_of,
+    ids_of,
+    matrix,
+    read_part,
+    source_of,
+    write_part,
+)
+from bandprobe.store.verify import damage, set_aside
 
 
 class EmbeddingStore:
@@ -56,6 +55,10 @@ class EmbeddingStore:
         self._sources = dict(sources or {})
         # Beside the store, not in it: whatever is half-written is never seen by a reader.
         self._partial = self.root.with_name(f"{self.root.name}.partial")
+        # The parts whose images whoever fills the store was told of.
+        self._known: dict[tuple[str, str], set[Path]] = {}
+        self._entered = False
+        self._journal: Journal | None = None
 
     def partition(self, encoder: str, filter: str) -> Path:  # noqa: A002
         """The folder of one condition."""
@@ -74,7 +77,7 @@ class EmbeddingStore:
         """
         found: Fingerprint | None = None
         for part in self._parts(encoder, filter):
-            mine = _fingerprint_of(part)
+            mine = fingerprint_of(part)
             if found is not None and mine != found:
                 raise StoreError(
                     f"{str(part)!r} was written otherwise than its neighbours ({difference(found, mine)}); "
@@ -86,7 +89,7 @@ class EmbeddingStore:
     def source(self, encoder: str) -> str:
         """What loaded the encoder when its embeddings were made; its name where that is not known."""
         for part in self.root.glob(f"encoder={quote(encoder, safe='')}/filter=*/part-*.parquet"):
-            return str((pq.read_schema(part).metadata or {}).get(_SOURCE, encoder.encode()), "utf-8")
+            return source_of(part, encoder)
         return encoder
 
     def present(self, encoder: str, wanted: Fingerprint) -> set[str]:
@@ -104,6 +107,7 @@ class EmbeddingStore:
         """
         stored = self.fingerprint(encoder, wanted["filter"])
         if stored is None:
+            self._known[encoder, wanted["filter"]] = set()
             return set()
         if stored != wanted:
             raise StoreError(
@@ -111,63 +115,78 @@ class EmbeddingStore:
                 f"({difference(stored, wanted)}); use another store, another name for the encoder "
                 "(name=SOURCE), or remove that partition."
             )
-        ids: set[str] = set()
-        for part in self._parts(encoder, wanted["filter"]):
-            ids.update(_read(part, ["image_id"]).column("image_id").to_pylist())
-        return ids
+        parts = self._parts(encoder, wanted["filter"])
+        self._known[encoder, wanted["filter"]] = set(parts)
+        return ids_of(parts)
 
-    def write(self, encoder: str, made_with: Fingerprint, rows: Rows) -> Path:
+    def write(self, encoder: str, made_with: Fingerprint, rows: Rows) -> Path | None:
         """Add a part, whole or not at all.
+
+        Images that another process has stored since `present` was asked are left out, so that none stands
+        in two parts.
 
         Args:
             encoder: the encoder's name.
             made_with: the condition's fingerprint.
-            rows: what to write; nothing is checked against other parts.
+            rows: what to write.
 
         Returns:
-            The part's path.
+            The part's path; None where no image was left.
 
         Raises:
-            DiskError: it could not be written.
+            DiskError: it could not be written, the store was removed meanwhile, or another process has
+                held the store's lock for two minutes.
         """
-        n, dim = rows.embedding.shape
-        spec = made_with["filter"]
-        table = pa.table(
-            {
-                "image_id": pa.array(rows.image_id.tolist(), pa.string()),
-                "filter": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([spec])),
-                "embedding": pa.FixedSizeListArray.from_arrays(
-                    pa.array(np.ascontiguousarray(rows.embedding, np.float32).ravel()), dim
-                ),
-                "clipped_share": pa.array(rows.clipped_share, pa.float32()),
-                "ac_removed": pa.array(rows.ac_removed, pa.float32()),
-            }
-        ).replace_schema_metadata({_KEY: json.dumps(made_with), _SOURCE: self._sources.get(encoder, encoder)})
-        name = hashlib.sha256("".join(rows.image_id.tolist()).encode()).hexdigest()[:16]
-        target = self.partition(encoder, spec) / f"part-{name}.parquet"
-        temporary = self._partial / f"{os.getpid()}-{name}.parquet"
-        try:
-            self._partial.mkdir(parents=True, exist_ok=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                # Floats barely compress; ids do.
-                pq.write_table(
-                    table,
-                    file,
-                    compression={"image_id": "zstd", "filter": "zstd"},
-                    use_dictionary=["filter"],
-                    write_page_checksum=True,
-                )
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except OSError as error:
-            raise DiskError(
-                f"cannot write to the store {str(self.root)!r}: {error.strerror or error}. What was written "
-                "before is kept; make room and run again."
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
-        return target
+        table = self._table(encoder, made_with, rows)
+        if not self._entered:
+            self._make_root()
+        with self.alone():
+            return self._add(encoder, made_with, table)
+
+    def jot(self, encoder: str, made_with: Fingerprint, rows: Rows) -> None:
+        """Keep finished rows until they are written as a part, should this process be killed before.
+
+        For use inside `with store`; nothing happens where the disk has no locks.
+
+        Args:
+            encoder: the encoder's name.
+            made_with: the condition's fingerprint.
+            rows: what is finished.
+
+        Raises:
+            DiskError: they cannot be kept.
+        """
+        if self._journal is not None:
+            self._journal.append(self._table(encoder, made_with, rows))
+
+    def settle(self) -> None:
+        """Everything that was kept by `jot` has been written."""
+        if self._journal is not None:
+            self._journal.clear()
+
+    def recover(self) -> int:
+        """Make parts of what killed processes had finished, and clear away what they left half-written.
+
+        Returns:
+            How many rows were recovered.
+
+        Raises:
+            DiskError: they cannot be written.
+            StoreError: a part that is there is damaged.
+        """
+        if not any(self._partial.glob("*")):
+            return 0
+        recovered = 0
+        with self.alone(), abandoned(self._partial) as tables:
+            for half_written in self._partial.glob("*.parquet"):
+                half_written.unlink(missing_ok=True)
+            # A journal of a store that is gone, or that was made otherwise since, is of no use.
+            for table in tables if self.root.is_dir() else []:
+                encoder, made_with = described(table.schema)
+                if self.fingerprint(encoder, made_with["filter"]) in (None, made_with):
+                    part = self._add(encoder, made_with, table)
+                    recovered += 0 if part is None else len(ids_of([part]))
+        return recovered
 
     def adopt(self, other: str | Path, encoder: str, made_with: Fingerprint) -> bool:
         """Take over what another store holds of a condition, without computing or, where possible, copying.
@@ -185,12 +204,25 @@ class EmbeddingStore:
             DiskError: the parts cannot be written here.
         """
         spec = made_with["filter"]
-        source = EmbeddingStore(other)
-        if self._parts(encoder, spec) or source.fingerprint(encoder, spec) != made_with:
+        source, folder = EmbeddingStore(other), self.partition(encoder, spec)
+        if source.fingerprint(encoder, spec) != made_with:
             return False
-        for part in source._parts(encoder, spec):
-            with replacing(self.partition(encoder, spec) / part.name) as temporary:
-                _linked(part, temporary)
+        theirs = {part.name: part for part in source._parts(encoder, spec)}
+
+        def lacking() -> list[str]:
+            """What is not here of what is there; nothing where something else is here."""
+            mine = {part.name for part in self._parts(encoder, spec)}
+            return sorted(theirs.keys() - mine) if mine < theirs.keys() else []
+
+        if not lacking():
+            return False
+        self._make_root()
+        with self.alone(), self._writing():
+            temporary = self._partial / f"{os.getpid()}.parquet"
+            for name in lacking():
+                folder.mkdir(parents=True, exist_ok=True)
+                _linked(theirs[name], temporary)
+                temporary.replace(folder / name)
         return True
 
     def read(self, encoder: str, filter: str, ids: Sequence[str] | None = None) -> Rows:  # noqa: A002
@@ -207,7 +239,7 @@ class EmbeddingStore:
         Raises:
             StoreError: an image is missing, or a part is damaged.
         """
-        tables = [_read(part) for part in self._parts(encoder, filter)]
+        tables = [read_part(part) for part in self._parts(encoder, filter)]
         if not tables:
             filters = [spec for name, spec in self.conditions() if name == encoder]
             known = ", ".join(filters or sorted({name for name, _ in self.conditions()})) or "nothing"
@@ -217,10 +249,10 @@ class EmbeddingStore:
             )
         held = [table.column("image_id").to_numpy() for table in tables]
         held_ids = np.concatenate(held).astype(object)
-        matrices = [_matrix(table) for table in tables]
+        matrices = [matrix(table) for table in tables]
         order = np.argsort(held_ids, kind="stable")
         if ids is None:
-            # A rewritten image may stand in two parts; its vectors are the same.
+            # Earlier versions let two processes store one image; its vectors are the same.
             first = np.ones(len(order), bool)
             first[1:] = held_ids[order][1:] != held_ids[order][:-1]
             rows = order[first]
@@ -241,51 +273,108 @@ class EmbeddingStore:
         }
         return Rows(held_ids[rows], np.concatenate(matrices)[rows], **shares)
 
-    def verify(self) -> Iterator[tuple[Path, str]]:
+    def verify(self, step: Step = lambda done=1: None) -> Iterator[tuple[Path, str]]:
         """Read every part with its checksums.
+
+        Args:
+            step: told of each part that was read.
 
         Yields:
             Each damaged part with what is wrong with it.
         """
         for encoder, spec in self.conditions():
-            first: Fingerprint | None = None
-            for part in self._parts(encoder, spec):
-                try:
-                    mine = _fingerprint_of(part)
-                    table = _read(part)
-                except StoreError as error:
-                    yield part, str(error)
-                    continue
-                if mine["filter"] != spec:
-                    yield part, f"lies under {spec!r} but was made with {mine['filter']!r}"
-                    continue
-                first = first or mine
-                if mine != first:
-                    yield part, f"made otherwise than its neighbours ({difference(first, mine)})"
-                elif not np.isfinite(_matrix(table)).all():
-                    yield part, "holds values that are not finite"
+            yield from damage(self._parts(encoder, spec), spec, step)
+
+    def set_aside(self, part: Path) -> Path:
+        """Take a damaged part out of the store; what it held is made anew when it is next asked for.
+
+        Returns:
+            Where it lies now, in `<store>.damaged`.
+
+        Raises:
+            DiskError: it cannot be moved.
+        """
+        with self.alone():
+            return set_aside(self.root, part)
+
+    def parts(self) -> list[Path]:
+        """Every part, sorted."""
+        return sorted(self.root.glob("encoder=*/filter=*/part-*.parquet"))
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """A block in which no other process changes the store, or what lies beside it."""
+        return locked(self._partial / "lock", LOCK_SECONDS)
 
     def __enter__(self) -> EmbeddingStore:
         """Ready the folder for writing.
 
         Raises:
             InputError: the folder cannot be written.
+            DiskError: what a killed process had finished cannot be written.
         """
         output_folder(self.root)
-        self._clear_partial()
+        self.recover()
+        # Not while somebody looks for journals whose writers are gone. A disk without locks has no journals.
+        with self.alone(), contextlib.suppress(OSError):
+            self._journal = Journal(self._partial)
+        self._entered = True
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._clear_partial()
+        self._entered = False
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+            with contextlib.suppress(OSError):
+                self._partial.rmdir()
 
-    def _clear_partial(self) -> None:
-        """Remove what dead or finished writers left half-written."""
-        for file in self._partial.glob("*.parquet"):
-            writer = int(file.name.partition("-")[0])
-            if writer == os.getpid() or not _alive(writer):
-                file.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self._partial.rmdir()
+    def _table(self, encoder: str, made_with: Fingerprint, rows: Rows) -> pa.Table:
+        return as_table(encoder, self._sources.get(encoder, encoder), made_with, rows)
+
+    def _add(self, encoder: str, made_with: Fingerprint, table: pa.Table) -> Path | None:
+        """Write what the store does not hold of a table, while no other process writes."""
+        spec = made_with["filter"]
+        parts, folder = set(self._parts(encoder, spec)), self.partition(encoder, spec)
+        known = self._known.get((encoder, spec), set())
+        if known - parts or (self._entered and not self.root.is_dir()):
+            raise DiskError(
+                f"the store {str(self.root)!r}, or a part of it, was removed while it was being filled; run again to "
+                "make it anew."
+            )
+        for part in parts - known:  # another process's
+            if wrong := difference(fingerprint_of(part), made_with):
+                raise StoreError(
+                    f"another process has stored {encoder!r} at {spec!r} in {str(self.root)!r} made otherwise "
+                    f"({wrong}); use another store, or another name for the encoder (name=SOURCE)."
+                )
+        held, fresh = ids_of(parts - known), []
+        for row, image in enumerate(table.column("image_id").to_pylist()):
+            if image not in held:
+                held.add(image)
+                fresh.append(row)
+        if not fresh:
+            return None
+        with self._writing():
+            folder.mkdir(parents=True, exist_ok=True)
+            part = write_part(table if len(fresh) == len(table) else table.take(fresh), folder, self._partial)
+        if (encoder, spec) in self._known:
+            known.add(part)
+        return part
+
+    def _make_root(self) -> None:
+        with self._writing():
+            self.root.mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A block whose failures are the disk's."""
+        try:
+            yield
+        except OSError as error:
+            raise DiskError(
+                f"cannot write to the store {str(self.root)!r}: {error.strerror or error}. What was written "
+                "before is kept; make room and run again."
+            ) from error
 
     def _parts(self, encoder: str, filter: str) -> list[Path]:  # noqa: A002
         return sorted(self.partition(encoder, filter).glob("part-*.parquet"))
@@ -297,6 +386,7 @@ class EmbeddingStore:
 
 def _linked(part: Path, target: Path) -> None:
     """The same file under another name, or a copy where the disk has no such names."""
+    target.unlink(missing_ok=True)  # copying onto a link would write into what it links to
     try:
         os.link(part, target)
     except OSError:
@@ -305,40 +395,3 @@ def _linked(part: Path, target: Path) -> None:
 
 def _value(folder: Path) -> str:
     return unquote(folder.name.partition("=")[2])
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _damaged(part: Path, error: Exception) -> StoreError:
-    first = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return StoreError(f"{str(part)!r} is damaged ({first}); remove that file and run again to make it anew.")
-
-
-def _fingerprint_of(part: Path) -> Fingerprint:
-    try:
-        metadata: Mapping[bytes, bytes] = pq.read_schema(part).metadata or {}
-        return dict(json.loads(metadata[_KEY]))
-    except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
-        raise _damaged(part, error) from None
-
-
-def _read(part: Path, columns: list[str] | None = None) -> pa.Table:
-    try:
-        # One file, not a data set: the partition's folder names must not add columns.
-        return pq.ParquetFile(part, page_checksum_verification=True).read(columns)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(part, error) from None
-
-
-def _matrix(table: pa.Table) -> NDArray[np.float32]:
-    column = table.column("embedding").combine_chunks()
-    flat: NDArray[np.float32] = column.flatten().to_numpy()
-    return flat.reshape(len(table), column.type.list_size)
