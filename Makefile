@@ -5,13 +5,18 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_OUT ?= runs/demo
 
-.PHONY: demo test lint types bench lock clean
+.PHONY: demo test trust lint types bench lock clean
 
 demo: $(READY)
 	$(BIN)/bandprobe demo --out $(DEMO_OUT)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+# All of what docs/trust.md shows, of which `make test` runs a quick share.
+trust: $(READY)
+	$(BIN)/bandprobe selftest --full
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m trust $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

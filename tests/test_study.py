@@ -252,14 +252,14 @@ def test_wrong_study_files(
 def test_an_analysis_that_is_not_there_yet_is_said(tmp_path: Path, world: Path, checkpoint: Path) -> None:
     text = (
         STUDY.replace('["spectral", "tiny-dinov2"]', '["spectral"]')
-        + "[analysis]\nbands = true\ninformation = false\n"
+        + "[analysis]\nsensitivity = true\ninformation = false\n"
     )
     done = (
         bp.Study.from_toml(write_study(tmp_path, world, checkpoint, text))
         .with_options(limit=30)
         .run(tmp_path / "r")
     )
-    assert any("bands" in warning for warning in done.record["warnings"])
+    assert any("sensitivity" in warning for warning in done.record["warnings"])
     assert set(done.results["train_filter"]) == {"none"}
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bandprobe.encoders import anchored
 from bandprobe.errors import InputError, did_you_mean
+from bandprobe.images.equalise import AUTO, Equalise
 from bandprobe.protocol import Protocol
 
 if sys.version_info >= (3, 11):
@@ -23,7 +24,12 @@ class _Section(BaseModel):
 
 
 class Data(_Section):
-    """`[data]`: where the images are."""
+    """`[data]`: where the images are, and what is done to all of them alike.
+
+    `near_duplicates` keeps copies of a picture (cropped, flipped, recompressed) on one side of every split.
+    `equalise` gives every picture one crop, one size and one JPEG quality before anything else: a recipe such
+    as `crop:256+jpeg:75`, or `auto`. `outside` lets a table name images outside its own folder.
+    """
 
     root: str | None = None
     roots: list[str] = Field(default_factory=list)
@@ -36,6 +42,14 @@ class Data(_Section):
     max_pixels: int = Field(default=64_000_000, gt=0, le=178_956_970)  # Pillow refuses more
     limit: int | None = Field(default=None, gt=0)
     strict: bool = False
+    near_duplicates: bool = True
+    outside: bool = False
+    equalise: str = ""
+
+    @field_validator("equalise")
+    @classmethod
+    def _recipe(cls, text: str) -> str:
+        return text if text in ("", AUTO) else str(Equalise.parse(text))
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:
@@ -95,9 +109,10 @@ class Analysis(_Section):
 
     `information` re-trains every probe at every test filter, or at those of a list, so that each curve is shown
     as reliance and as information. `twin` puts each encoder's own architecture with random weights beside it in
-    `entropy`.
-    `samples` images of each source are taken for MMD, entropy and spectra. `bands` and `sensitivity` are
-    accepted and, in this version, said to be missing.
+    `entropy`. `audit` asks what tells the classes apart besides the picture, `bands` which frequencies each probe uses,
+    `calibration` whether thresholds hold on other generators. `samples` images of each source are taken for
+    MMD, entropy, spectra, the audit's pixels and the bands. `pd` names the false-alarm rate of the PD@x% shown, by
+    default the strictest that the data allow. `sensitivity` is accepted and, in this version, said to be missing.
     """
 
     information: bool | list[str] = True
@@ -106,14 +121,17 @@ class Analysis(_Section):
     entropy: bool = True
     twin: bool = True
     claims: bool = True
+    audit: bool = True
+    calibration: bool = True
+    bands: bool = True
     samples: int = Field(default=1000, gt=1)
-    bands: bool = False
+    pd: Literal["auto", "1%", "5%", "10%"] = "auto"
     sensitivity: bool = False
 
     @property
     def missing(self) -> list[str]:
         """Analyses asked for that this version does not have."""
-        return [name for name in ("bands", "sensitivity") if getattr(self, name)]
+        return [name for name in ("sensitivity",) if getattr(self, name)]
 
 
 class Run(_Section):
@@ -177,9 +195,16 @@ def read(path: str | Path) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise InputError(f"cannot read the study file {str(path)!r}: {reason}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{str(path)!r} is not valid TOML: {error}.") from None
-    return _anchored(parse(content, repr(str(path))), file.parent)
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets without end
+        said = " ".join(str(error).split())
+        raise InputError(f"{str(path)!r} is not valid TOML: {said}.") from None
+    settings = parse(content, repr(str(path)))
+    try:
+        return _anchored(settings, file.parent)
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{str(path)!r} holds a path that cannot be one: {error}.") from None
 
 
 def _anchored(config: Config, folder: Path) -> Config:

@@ -24,7 +24,14 @@ _CURVE = ["lowpass:1px", "lowpass:2px", "lowpass:3px", "lowpass:0.15nyq", "lowpa
 _BANDS = ["highpass:0.15nyq", "bandpass:0.325nyq:width=0.35nyq", "bandstop:0.325nyq:width=0.35nyq",
           "bandstop:0.75nyq:width=0.5nyq", "bandstop:0.12nyq:width=0.06nyq"]  # fmt: skip
 TEST = ["none", "identity", *_CURVE, *_BANDS]
-TRAIN = ["none", "lowpass:0.15nyq", "lowpass:0.5nyq", "highpass:0.15nyq", "bandpass:0.325nyq:width=0.35nyq"]
+TRAIN = [
+    "none",
+    "identity",
+    "lowpass:0.15nyq",
+    "lowpass:0.5nyq",
+    "highpass:0.15nyq",
+    "bandpass:0.325nyq:width=0.35nyq",
+]
 ENCODERS = ["spectral", "micro-dino", "micro-clip"]
 
 
@@ -51,7 +58,7 @@ def run(out: str | Path) -> Run:
             "encoders": {"names": ENCODERS, "geometry": "squash:64"},
             "filters": {"test": TEST},
             "probes": {"seeds": 1},
-            "analysis": {"information": TRAIN, "samples": 40, "twin": False},
+            "analysis": {"information": TRAIN, "samples": 40, "twin": False, "pd": "10%"},
             "run": {"batch_size": 64},
         },
         "demo",

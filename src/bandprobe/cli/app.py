@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from bandprobe.cli import data, embedding_space, embeddings, probe_import, shift, spectra, studies
+from bandprobe.cli import (
+    audit,
+    data,
+    embedding_space,
+    embeddings,
+    probe_import,
+    shift,
+    spectra,
+    store,
+    studies,
+    trust,
+)
 
 app = typer.Typer(
     name="bandprobe",
@@ -33,6 +44,7 @@ for _command in (
     studies.study,
     data.index,
     data.filter_images,
+    audit.audit,
     spectra.spectrum,
     shift.mmd,
     embedding_space.entropy,
@@ -45,9 +57,8 @@ for _command in (
     probe_import.import_probe,
     data.encoders,
     data.filters,
+    trust.selftest,
 ):
     app.command(_command.__name__.removesuffix("_images").replace("_", "-"))(_command)
 
-_store = typer.Typer(help="Look after an embedding store.", no_args_is_help=True, rich_markup_mode=None)
-_store.command("verify")(embeddings.verify)
-app.add_typer(_store, name="store")
+app.add_typer(store.app, name="store")

@@ -15,6 +15,7 @@ from bandprobe.cli.options import (
     Layout,
     Limit,
     Out,
+    Outside,
     Quiet,
     Seed,
     Strict,
@@ -82,6 +83,7 @@ def index(
     workers: Workers = None,
     seed: Seed = 0,
     strict: Strict = False,
+    outside: Outside = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -117,6 +119,7 @@ def index(
             workers=workers or cores(),
             seed=seed,
             strict=strict,
+            outside=outside,
             previous=earlier(out),
         )
         manifest.save(out)
@@ -160,6 +163,7 @@ def filter_images(
     ] = None,
     background: Background = "white",
     limit: Limit = None,
+    outside: Outside = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -176,7 +180,7 @@ def filter_images(
 
     specs = expand(filter)
     with progress.quiet(quiet):
-        table = build(data, background=background, workers=cores()).table if data else None
+        table = build(data, background=background, workers=cores(), outside=outside).table if data else None
         done = write_filtered(
             images, specs, out, size=size, show=show, background=background, limit=limit, table=table
         )

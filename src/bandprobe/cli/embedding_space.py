@@ -20,6 +20,7 @@ from bandprobe.cli.options import (
     Json,
     Layout,
     Limit,
+    Outside,
     Precision,
     Quiet,
     Seed,
@@ -86,6 +87,7 @@ def entropy(
     workers: Workers = None,
     seed: Seed = 0,
     strict: Strict = False,
+    outside: Outside = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -114,7 +116,7 @@ def entropy(
                 embed(
                     data, asked, store, specs, geometry=geometry, layout=layout, background=background,
                     device=device, precision=precision, batch_size=batch_size, limit=limit, workers=threads,
-                    seed=seed, strict=strict, quiet=quiet,
+                    seed=seed, strict=strict, outside=outside, quiet=quiet,
                 )  # fmt: skip
             except typer.Exit as done:
                 code = done.exit_code

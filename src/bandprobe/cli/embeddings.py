@@ -1,4 +1,4 @@
-"""What has to do with embeddings: `embed`, `train`, `evaluate`, `score`, `store verify`."""
+"""What has to do with embeddings: `embed`, `train`, `evaluate`, `score`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from bandprobe.cli.options import (
     Layout,
     Limit,
     Out,
+    Outside,
     Precision,
     Quiet,
     Seed,
@@ -69,6 +70,7 @@ def embed(
     workers: Workers = None,
     seed: Seed = 0,
     strict: Strict = False,
+    outside: Outside = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -112,6 +114,7 @@ def embed(
             workers=threads,
             seed=seed,
             strict=strict,
+            outside=outside,
             previous=place if place.exists() else None,
         )
         done = extract(
@@ -129,8 +132,9 @@ def embed(
         wanted, own_grid = [str(spec) for spec in specs], "squash:224" if grid is None else geometry
         for one in looked_up:
             import_table(held, one, kept.table, wanted, geometry=own_grid, background=background)
-        # The store may hold other data sets as well: they stay known.
-        (kept.joined(Manifest.load(place)) if place.exists() else kept).save(place)
+        # The store may hold other data sets as well, of another process too: they stay known.
+        with held.alone():
+            (kept.joined(Manifest.load(place)) if place.exists() else kept).save(place)
     left_out = {
         **dict(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True)),
         **done.left_out,
@@ -201,6 +205,7 @@ def train(
     device: Device = "auto",
     workers: Workers = None,
     seed: Seed = 0,
+    outside: Outside = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -270,6 +275,7 @@ def train(
                 limit=limit,
                 workers=workers,
                 seed=seed,
+                outside=outside,
             )
             trained = _end_to_end(
                 images.table,
@@ -398,21 +404,6 @@ def score(
         for row in done.rows:
             typer.echo(f"{row['probability']:.3f}  {row['verdict']:4}  {row['path']}")
     raise typer.Exit(listed(done.left_out))
-
-
-def verify(store: Annotated[Path, typer.Argument(help="The embedding store.", show_default=False)]) -> None:
-    """Read every part with its checksums and name the damaged ones."""
-    from bandprobe.store import EmbeddingStore
-
-    held = EmbeddingStore(store)
-    if not held.conditions():
-        raise InputError(f"no embeddings in {str(store)!r}; `bandprobe embed` makes them.")
-    damaged = dict(held.verify())
-    for path, reason in damaged.items():
-        typer.echo(f"{path}: {reason}")
-    if damaged:
-        raise InputError(f"{len(damaged)} damaged parts; remove those files and run `bandprobe embed` again.")
-    typer.echo(f"{len(held.conditions())} conditions, every part whole")
 
 
 def _end_to_end(

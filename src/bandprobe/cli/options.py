@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from bandprobe.columns import shown
+
 Data = Annotated[
     list[str],
     typer.Argument(
@@ -38,6 +40,7 @@ Workers = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Decides every random draw.", metavar="N")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where an image stands under both labels.")]
+Outside = Annotated[bool, typer.Option("--outside", help="Let a table name images outside its own folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")]
 Store = Annotated[Path, typer.Option(help="The embedding store.", metavar="DIR", show_default=False)]
@@ -46,7 +49,9 @@ Out = Annotated[Path, typer.Option(help="The folder to write to.", metavar="DIR"
 
 def show(content: Any) -> None:
     """Print JSON to standard output."""
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    # What is no UTF-8 text in a file's name stands as JSON's own escape.
+    typer.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
 def listed(left_out: dict[str, str]) -> int:
@@ -54,5 +59,5 @@ def listed(left_out: dict[str, str]) -> int:
     if left_out:
         typer.echo(f"{len(left_out)} image{'s' if len(left_out) > 1 else ''} left out:", err=True)
     for path, reason in left_out.items():
-        typer.echo(f"  {path}: {reason}", err=True)
+        typer.echo(f"  {shown(path)}: {shown(reason)}", err=True)
     return 1 if left_out else 0

@@ -15,6 +15,7 @@ from bandprobe.cli.options import (
     Layout,
     Limit,
     Out,
+    Outside,
     Quiet,
     Seed,
     Workers,
@@ -90,6 +91,7 @@ def spectrum(
     limit: Limit = None,
     workers: Workers = None,
     seed: Seed = 0,
+    outside: Outside = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -124,7 +126,9 @@ def spectrum(
     )
     folder = output_folder(out)
     with progress.quiet(quiet):
-        table, left_out = found_pictures(data, layout=layout, background=background, workers=threads)
+        table, left_out = found_pictures(
+            data, layout=layout, background=background, workers=threads, outside=outside
+        )
         found = spectra(
             table,
             kinds=kind,

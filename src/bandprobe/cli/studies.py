@@ -60,6 +60,13 @@ def study(
             "--ablate-protocol", help="Run once more with each switch, and say how far each number moves."
         ),
     ] = False,
+    equalise: Annotated[
+        bool,
+        typer.Option(
+            "--equalise",
+            help="Give all pictures one crop, one size and one JPEG quality first ([data] equalise says which).",
+        ),
+    ] = False,
     strict: Strict = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -71,7 +78,9 @@ def study(
     from bandprobe.study import Study
 
     with progress.quiet(quiet):
-        chosen = Study.from_toml(file).with_options(
+        chosen = Study.from_toml(file)
+        chosen = chosen.with_options(
+            equalise=(chosen.config.data.equalise or "auto") if equalise else None,
             limit=limit,
             device=device,
             batch_size=batch_size,

@@ -21,11 +21,11 @@ _RESAMPLE: dict[str, Image.Resampling] = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _NAMES = "|".join(_RESAMPLE)
-_SIZE = r"(?P<height>\d+)(?:x(?P<width>\d+))?"
+_SIZE = r"(?P<height>\d{1,6})(?:x(?P<width>\d{1,6}))?"
 _ALIASED = ":aliased"
 _SQUASH = re.compile(rf"squash:{_SIZE}(?::(?P<resample>{_NAMES}))?(?P<aliased>{_ALIASED})?")
 _SHORTEST_EDGE = re.compile(
-    rf"shortest-edge:(?P<edge>\d+)(?::(?P<resample>{_NAMES}))?:crop:{_SIZE}(?P<aliased>{_ALIASED})?"
+    rf"shortest-edge:(?P<edge>\d{{1,6}})(?::(?P<resample>{_NAMES}))?:crop:{_SIZE}(?P<aliased>{_ALIASED})?"
 )
 _LARGEST = 16_384
 
@@ -88,11 +88,16 @@ class Geometry:
         Args:
             text: `squash:224`, `squash:192x224` (height x width), `squash:224:bicubic`,
                 `shortest-edge:256:crop:224`, `shortest-edge:256:bicubic:crop:192x224`; with `:aliased` at the
-                end, resized without anti-aliasing.
+                end, resized without anti-aliasing; after `crop:256+jpeg:75+`, of pictures equalised so.
 
         Raises:
             InputError: any other text; `native` too, because only an encoder knows its own geometry.
         """
+        history, _, own = text.rpartition("+")
+        if history:
+            from bandprobe.images.equalise import Equalise
+
+            return Equalise.parse(history).before(cls.parse(own))
         found = _SQUASH.fullmatch(text) or _SHORTEST_EDGE.fullmatch(text)
         if found is None:
             if text == "native":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,8 +13,11 @@ from bandprobe.images.decode import Colour
 from bandprobe.images.duplicates import without_conflicts, without_leakage, without_repeats
 from bandprobe.images.families import check_overrides, family_of, normalised
 from bandprobe.images.found import Found, Group
+from bandprobe.images.near_duplicates import leaders
+from bandprobe.images.near_leakage import listing, split_ids, without_near_leakage
 from bandprobe.images.reading import Facts, facts_of_all
 from bandprobe.images.splits import SPLITS, Assignment, assign
+from bandprobe.images.thumbnails import Grey
 
 COLUMNS = (
     "image_id", "path", "label", "generator", "family", "dataset", "split",
@@ -35,6 +38,8 @@ class Indexed:
     left_out: pd.DataFrame
     mapping: pd.DataFrame
     notes: list[str]
+    near: pd.DataFrame
+    links: pd.DataFrame
 
 
 def index(
@@ -49,6 +54,8 @@ def index(
     seed: int,
     strict: bool,
     known: Mapping[str, Facts],
+    greys: MutableMapping[str, Grey] | None,
+    near_duplicates: Callable[[Mapping[str, str]], pd.DataFrame],
 ) -> Indexed:
     """The table of images that the groups found make.
 
@@ -64,6 +71,8 @@ def index(
         seed: for `limit`.
         strict: refuse data with an image under both labels instead of leaving it out.
         known: facts of files that need not be read again when they have not changed.
+        greys: gets the thumbnails of the files that are read.
+        near_duplicates: finds the links among pictures, given their paths by image id.
 
     Raises:
         InputError: a class without an image, or one whose images are all broken; a split without a
@@ -77,14 +86,23 @@ def index(
         rows, note = _limited(rows, limit, seed)
         notes += note
     facts = facts_of_all(
-        rows["path"].tolist(), background=background, max_pixels=max_pixels, workers=workers, known=known
+        rows["path"].tolist(),
+        background=background,
+        max_pixels=max_pixels,
+        workers=workers,
+        known=known,
+        greys=greys,
     )
     table, broken = _with_facts(rows, facts)
     _check_broken(rows, table, broken)
     table, conflicts = without_conflicts(table, strict)
     _check_conflicts(rows, table)
-    table, assigned, split_notes = _with_splits(table, fractions, found.manifests)
+    links = near_duplicates(dict(zip(table["image_id"], table["path"], strict=True)))
+    stand_for = leaders(links)
+    table, assigned, split_notes = _with_splits(table, fractions, found.manifests, stand_for)
     table, leak_notes = without_leakage(table)
+    kept, near_notes = without_near_leakage(table, stand_for)
+    near, table = listing(table, kept, links, stand_for), kept
     table, repeat_notes = without_repeats(table)
     _check_splits(table, assigned, fractions)
     table = table.sort_values(["dataset", "label", "generator", "path"], kind="stable", ignore_index=True)
@@ -93,7 +111,9 @@ def index(
         table=table[list(COLUMNS)].astype(_TYPES),
         left_out=left_out,
         mapping=_mapping(found.groups, of_group, assigned),
-        notes=[*notes, *split_notes, *leak_notes, *repeat_notes],
+        notes=[*notes, *split_notes, *leak_notes, *near_notes, *repeat_notes],
+        near=near,
+        links=links,
     )
 
 
@@ -180,7 +200,7 @@ def _lost_classes(rows: pd.DataFrame, table: pd.DataFrame) -> list[tuple[str, in
 
 
 def _with_splits(
-    table: pd.DataFrame, fractions: Sequence[float], manifests: Sequence[str]
+    table: pd.DataFrame, fractions: Sequence[float], manifests: Sequence[str], stand_for: Mapping[str, str]
 ) -> tuple[pd.DataFrame, dict[str, Assignment], list[str]]:
     table = table.assign(split="")
     assigned: dict[str, Assignment] = {}
@@ -191,7 +211,8 @@ def _with_splits(
         # A manifest's splits may have been made by hash, where a small val without a class is no fault.
         checked = ("train", "test") if set(part["folder"]) <= set(manifests) else SPLITS
         try:
-            assigned[name] = assign(part["given"].tolist(), part["image_id"].tolist(), fractions, elsewhere)
+            ids = split_ids(part["image_id"].tolist(), stand_for)
+            assigned[name] = assign(part["given"].tolist(), ids, fractions, elsewhere)
         except InputError as error:
             raise InputError(f"dataset {name!r}: {error}") from error
         if len(elsewhere) > 1:

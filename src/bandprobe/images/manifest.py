@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,14 +13,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bandprobe.errors import InputError
-from bandprobe.files import replacing
+from bandprobe.files import quoting, replacing
 from bandprobe.images import listing
+from bandprobe.images.containment import check_contained
 from bandprobe.images.decode import MAX_PIXELS, WHITE, Colour, parse_colour
 from bandprobe.images.indexing import COLUMNS, MAPPING_COLUMNS, index
 from bandprobe.images.layouts import find
+from bandprobe.images.near_duplicates import COLUMNS as LINK_COLUMNS
+from bandprobe.images.near_duplicates import near_duplicates as linked
+from bandprobe.images.near_leakage import LISTING
 from bandprobe.images.reading import Facts
 from bandprobe.images.splits import DEFAULT_FRACTIONS, check_fractions
 from bandprobe.images.tables import MANIFEST_KEY
+from bandprobe.images.thumbnails import Grey, thumbnails_of_all
 
 _SCHEMA = pa.schema(
     [
@@ -44,6 +50,14 @@ def _no_left_out() -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
+class Links:
+    """Links between near-duplicates, and hashes of the sets of image ids that they hold for."""
+
+    table: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LINK_COLUMNS)))
+    among: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The images of a study.
 
@@ -57,6 +71,8 @@ class Manifest:
             generator, family, dataset, split (as given, and what became of it), n (images found).
         notes: what else was decided: splits made, duplicates, files passed over.
         background: the colour under transparent pixels that the identities hold for.
+        near: the pictures that have a near-duplicate, group by group: see `near_leakage.listing`.
+        links: what makes them near-duplicates.
     """
 
     table: pd.DataFrame
@@ -64,6 +80,8 @@ class Manifest:
     mapping: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(MAPPING_COLUMNS)))
     notes: list[str] = field(default_factory=list)
     background: Colour = WHITE
+    near: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LISTING)))
+    links: Links = field(default_factory=Links)
 
     def report(self) -> str:
         """The mapping found, the counts, the notes and the images left out, in plain text."""
@@ -98,7 +116,8 @@ class Manifest:
     def save(self, path: str | Path) -> None:
         """Write the table as Parquet, with mapping and notes in its metadata, whole or not at all.
 
-        A file `<stem>-left-out.csv` beside it lists the images left out; without any, there is none.
+        A file `<stem>-left-out.csv` beside it lists the images left out, and `<stem>-near-duplicates.csv` those
+        that have a near-duplicate; without any, there is none.
 
         Raises:
             DiskError: it cannot be written.
@@ -108,18 +127,22 @@ class Manifest:
             "mapping": self.mapping.to_dict("records"),
             "notes": self.notes,
             "background": list(self.background),
+            "near": {
+                "among": [*self.links.among, _hash_of(self.table["image_id"])] if self.links.among else [],
+                "links": self.links.table.to_numpy().tolist(),
+            },
         }
         table = pa.Table.from_pandas(self.table[list(COLUMNS)], schema=_SCHEMA, preserve_index=False)
         metadata = {**(table.schema.metadata or {}), MANIFEST_KEY: json.dumps(said).encode()}
         table = table.replace_schema_metadata(metadata)
-        beside = _left_out_file(target)
         with replacing(target) as part:
             pq.write_table(table, part, compression="zstd")
-        if len(self.left_out):
-            with replacing(beside) as part:
-                self.left_out.to_csv(part, index=False, encoding="utf-8")
-        else:
-            beside.unlink(missing_ok=True)
+        for file, rows in ((_left_out_file(target), self.left_out), (_near_file(target), self.near)):
+            if len(rows):
+                with replacing(file) as part:
+                    rows.to_csv(part, index=False, encoding="utf-8", quoting=quoting(rows["path"]))
+            else:
+                file.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | Path) -> Manifest:
@@ -143,15 +166,26 @@ class Manifest:
         if raw is None or missing:
             lacks = f"it lacks the columns {', '.join(missing)}" if missing else "it lacks the mapping"
             raise InputError(f"{str(file)!r} is no manifest: {lacks}. Make one with: bandprobe index DATA.")
-        said = json.loads(raw)
-        beside = _left_out_file(file)
-        return cls(
-            table=table.select(list(COLUMNS)).to_pandas(),
-            left_out=_read_left_out(beside),
-            mapping=pd.DataFrame(said["mapping"], columns=list(MAPPING_COLUMNS)),
-            notes=list(said["notes"]),
-            background=parse_colour(tuple(said["background"])),
-        )
+        try:
+            if any(column.null_count for column in table.select(list(COLUMNS)).columns):
+                raise ValueError("a cell is empty")
+            said = json.loads(raw)
+            near = said.get("near", {"among": [], "links": []})
+            return cls(
+                table=table.select(list(COLUMNS)).cast(_SCHEMA).to_pandas(),
+                left_out=_read_beside(_left_out_file(file), ("path", "reason")),
+                mapping=pd.DataFrame(said["mapping"], columns=list(MAPPING_COLUMNS)),
+                notes=list(said["notes"]),
+                background=parse_colour(tuple(said["background"])),
+                near=_read_beside(_near_file(file), LISTING),
+                links=Links(pd.DataFrame(near["links"], columns=list(LINK_COLUMNS)), tuple(near["among"])),
+            )
+        # Whatever JSON and columns of other types lead to.
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException):
+            raise InputError(
+                f"{str(file)!r} is no manifest: what it says beside its rows cannot be read. Make one with: "
+                "bandprobe index DATA."
+            ) from None
 
     def facts(self) -> dict[str, Facts]:
         """What is known of each file, by path."""
@@ -162,12 +196,22 @@ class Manifest:
         }
 
 
-def _read_left_out(file: Path) -> pd.DataFrame:
-    return pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else _no_left_out()
+def _read_beside(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    if not file.is_file():
+        return pd.DataFrame(columns=list(columns), dtype="object")
+    return pd.read_csv(file, dtype=str, keep_default_na=False)
 
 
 def _left_out_file(manifest: Path) -> Path:
     return manifest.with_name(f"{manifest.stem}-left-out.csv")
+
+
+def _hash_of(image_ids: Iterable[str]) -> str:
+    return hashlib.sha256("".join(sorted(set(image_ids))).encode()).hexdigest()
+
+
+def _near_file(manifest: Path) -> Path:
+    return manifest.with_name(f"{manifest.stem}-near-duplicates.csv")
 
 
 def build(
@@ -184,6 +228,8 @@ def build(
     workers: int | None = None,
     seed: int = 0,
     strict: bool = False,
+    near_duplicates: bool = True,
+    outside: bool = False,
     previous: str | Path | None = None,
 ) -> Manifest:
     """Find the images of a study, open each once, and say which is what.
@@ -201,6 +247,9 @@ def build(
         workers: threads; one per core when None.
         seed: which images `limit` takes.
         strict: refuse data with an image under both labels; otherwise all its rows are left out.
+        near_duplicates: find pictures that are copies of one another but for a crop, a flip, recompression,
+            resizing or brightness, and keep them on one side of every split.
+        outside: whether tables may name images outside their own folder.
         previous: an earlier manifest of the same images. Files whose size and time of change are as they
             were are not opened again. A path where there is no file yet does nothing.
 
@@ -209,7 +258,7 @@ def build(
 
     Raises:
         InputError: a wrong argument; data that do not exist, fit no layout, or lack a class; a split
-            without a class; an image under both labels (`strict`).
+            without a class; an image under both labels (`strict`); a table that names an image outside.
         DiskError: a folder cannot be read.
     """
     fractions = check_fractions(splits)
@@ -218,11 +267,30 @@ def build(
         if value is not None and value < 1:
             raise InputError(f"{name} must be 1 or more; got {value}.")
     found = find(data, layout, real, fakes)
+    if not outside:
+        check_contained(found)
     known: dict[str, Facts] = {}
+    held: list[Links] = []
     for earlier in [*found.manifests, *([previous] if previous and Path(previous).exists() else [])]:
         manifest = Manifest.load(earlier)
         if manifest.background == colour:
             known.update(manifest.facts())
+            held.append(manifest.links)
+    greys: dict[str, Grey] = {}
+    among: tuple[str, ...] = ()
+
+    def links(paths: Mapping[str, str]) -> pd.DataFrame:
+        nonlocal among
+        if not near_duplicates:
+            return Links().table
+        among = (_hash_of(paths),)
+        for earlier in held:
+            if among[0] in earlier.among:
+                return earlier.table
+        return linked(
+            thumbnails_of_all(paths, background=colour, max_pixels=max_pixels, workers=workers, known=greys)
+        )
+
     indexed = index(
         found,
         fractions=fractions,
@@ -234,5 +302,15 @@ def build(
         seed=seed,
         strict=strict,
         known=known,
+        greys=greys if near_duplicates else None,
+        near_duplicates=links,
     )
-    return Manifest(indexed.table, indexed.left_out, indexed.mapping, indexed.notes, colour)
+    return Manifest(
+        indexed.table,
+        indexed.left_out,
+        indexed.mapping,
+        indexed.notes,
+        colour,
+        indexed.near,
+        Links(indexed.links, among),
+    )

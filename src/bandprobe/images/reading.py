@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from bandprobe import progress
 from bandprobe.errors import ImageError
 from bandprobe.images import embedded
 from bandprobe.images.decode import Colour, image_id, read
+from bandprobe.images.places import missing
+from bandprobe.images.thumbnails import SMALLEST, Grey, thumbnail
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,24 @@ class Facts:
     mtime_ns: int
 
 
-def facts_of(path: str, background: Colour, max_pixels: int) -> Facts | str:
-    """A picture's facts, or the reason why it cannot be used."""
+def facts_of(
+    path: str, background: Colour, max_pixels: int, greys: MutableMapping[str, Grey] | None = None
+) -> Facts | str:
+    """A picture's facts, or the reason why it cannot be used; its thumbnail goes into `greys`."""
     try:
         changed = _file_of(path).stat().st_mtime_ns
         decoded = read(path, background=background, max_pixels=max_pixels)
     except ImageError as error:
         return str(error)
     except FileNotFoundError:
-        return f"no such file: {path}"
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
+        return missing(path)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
     height, width = decoded.rgb.shape[:2]
-    return Facts(image_id(decoded.rgb), width, height, decoded.format, decoded.file_bytes, changed)
+    identity = image_id(decoded.rgb)
+    if greys is not None and min(height, width) >= SMALLEST:
+        greys[identity] = thumbnail(decoded.rgb)
+    return Facts(identity, width, height, decoded.format, decoded.file_bytes, changed)
 
 
 def facts_of_all(
@@ -53,6 +60,7 @@ def facts_of_all(
     max_pixels: int,
     workers: int | None = None,
     known: Mapping[str, Facts] | None = None,
+    greys: MutableMapping[str, Grey] | None = None,
 ) -> list[Facts | str]:
     """`facts_of` for many pictures, in the order given.
 
@@ -62,6 +70,7 @@ def facts_of_all(
         max_pixels: see `decode`.
         workers: threads; one per core (32 at most) when None.
         known: facts by path, taken over for files that have not changed since.
+        greys: gets the thumbnail of each picture that is read, by image id.
     """
     results: list[Facts | str] = [""] * len(paths)
     to_read = []
@@ -84,7 +93,7 @@ def facts_of_all(
                 step()
 
             for at in to_read:
-                waiting.append((at, pool.submit(facts_of, paths[at], background, max_pixels)))
+                waiting.append((at, pool.submit(facts_of, paths[at], background, max_pixels, greys)))
                 if len(waiting) > 8 * threads:
                     take()
             while waiting:

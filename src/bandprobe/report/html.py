@@ -46,6 +46,7 @@ class Page:
     question: str
     headlines: list[Headline]
     warnings: list[str]
+    audit: tuple[Table, list[str]] | None
     encoders: list[EncoderSection]
     claims: list[ClaimLine]
     analyses: list[Section]
@@ -57,6 +58,7 @@ class Page:
     left_out: Table | None
     images: Mapping[str, EmbeddedImage] = field(default_factory=dict)
     native: bool = False
+    detection: str = ""
 
 
 def render(page: Page) -> str:
@@ -75,15 +77,18 @@ def provenance(run: Run) -> list[tuple[str, str]]:
     """Name and value pairs from `run.json`, those that it holds."""
     record = run.record
     data = _mapping(record.get("data"))
-    passes = _mapping(record.get("encoder_passes"))
     rows: list[tuple[str, str]] = [("Run directory", run.folder.resolve().name)]
     for key, label in (("command", "Command"), ("protocol", "Protocol"), ("geometry", "Geometry"),
                        ("seed", "Seed"), ("device", "Device"), ("precision", "Precision")):  # fmt: skip
         if record.get(key) not in (None, ""):
             rows.append((label, _plain(record[key])))
-    if passes:
-        done, saved = (f"{v:,}" if isinstance(v := passes.get(k), int) else "?" for k in ("done", "saved"))
-        rows.append(("Encoder forward passes", f"{done} done, {saved} saved by the store"))
+    for key, label in (("encoder_passes", "Encoder forward passes"), ("band_passes", "Passes to locate bands"),
+                       ("twin_passes", "Passes of random-weight twins")):  # fmt: skip
+        if passes := _mapping(record.get(key)):
+            done, saved = (
+                f"{v:,}" if isinstance(v := passes.get(k), int) else "?" for k in ("done", "saved")
+            )
+            rows.append((label, f"{done} done, {saved} saved by the store"))
     if data.get("roots"):
         rows.append(("Data read from", _plain(data["roots"])))
     if _mapping(record.get("versions")):

@@ -47,11 +47,12 @@ def pd_measure(name: str) -> Measure:
     return Measure(name, name.upper(), 0.0, percent=True)
 
 
-def choose_pd(results: pd.DataFrame) -> tuple[Measure | None, str]:
-    """The PD@x% to show: the one with the fewest blank cells, the strictest among equals.
+def choose_pd(results: pd.DataFrame, asked: str = "auto") -> tuple[Measure | None, str]:
+    """The PD@x% to show: the one with the fewest blank cells, the strictest among equals, unless one is asked for.
 
     Args:
         results: the tidy table of a run.
+        asked: `1%`, `5%` or `10%`, taken where it is not blank everywhere; or `auto`.
 
     Returns:
         The measure, or None when every cell of all three is blank or absent, and a sentence for the
@@ -65,6 +66,8 @@ def choose_pd(results: pd.DataFrame) -> tuple[Measure | None, str]:
     because = _reasons(rows)
     if not usable:
         return None, f"PD@1%, PD@5% and PD@10% are blank everywhere{because}"
+    if (named := f"pd@{asked}") in usable:
+        return pd_measure(named), ""
     chosen = min(usable, key=lambda name: (blank["sum"][name] / blank["size"][name], PD_METRICS.index(name)))
     label = chosen.upper()
     if chosen != PD_METRICS[0]:

@@ -37,11 +37,36 @@ ANALYSES = {
     ),
     "entropy": ("encoder", "source", "filter", "cutoff_px", "measure", "value", "low", "high"),
     "confusion": ("encoder", "trained_on", "tested_on", "filter", "tp", "fn", "fp", "tn"),
+    "audit": ("trace", "dataset", "auroc", "low", "high", "warning"),
+    "calibration": (
+        "encoder",
+        "trained_on",
+        "tested_on",
+        "dataset",
+        "measure",
+        "promised",
+        "value",
+        "verdict",
+    ),
+    "bands": (
+        "encoder",
+        "trained_on",
+        "train_filter",
+        "tested_on",
+        "centre_nyq",
+        "low_nyq",
+        "high_nyq",
+        "strength",
+        "p_value",
+    ),
+    "bands_tested": ("encoder", "trained_on", "train_filter", "tested_on", "outcome"),
     "ablation": ("quantity", "baseline", "switch", "value", "low", "high", "moved"),
 }
 _NUMBERS = {
     "value", "low", "high", "margin", "mmd2", "p_value", "q_value", "n", "cutoff_px", "cutoff_nyq", "baseline",
-    "moved", "cells",
+    "moved", "cells", "auroc", "auroc_found", "low_found", "high_found", "promised", "threshold", "n_validation",
+    "n_real", "n_fake", "centre_nyq", "low_nyq", "high_nyq", "strength", "own_auroc", "fall", "control_fall",
+    "ac_removed",
 }  # fmt: skip
 
 
@@ -84,8 +109,7 @@ class Run:
         record: `run.json`, or an empty mapping.
         spectra: `spectra.npz`, or None.
         left_out: `left-out.csv`, or None.
-        analyses: the tables of the other analyses by name (`claims`, `mmd`, `entropy`, `confusion`,
-            `ablation`), those that are there and hold a row.
+        analyses: the tables of the other analyses by name, see `ANALYSES`, those that are there and hold a row.
     """
 
     folder: Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ class Headline:
     Attributes:
         encoder: its name.
         own, within, across: mean AUROC with its interval, or why there is none.
+        pd_own, pd_across: the same of PD@x%; empty where there is none.
         reliance, information: the low-pass cut-off that keeps 95 % of the identity AUROC.
     """
 
@@ -32,26 +33,42 @@ class Headline:
     own: str
     within: str
     across: str
+    pd_own: str
+    pd_across: str
     reliance: str
     information: str
 
 
-def headlines(results: pd.DataFrame, families: pd.DataFrame, cutoffs: pd.DataFrame) -> list[Headline]:
-    """One headline per encoder, from `family_table` (AUROC) and `cutoff_table`."""
+def headlines(
+    results: pd.DataFrame,
+    families: pd.DataFrame,
+    cutoffs: pd.DataFrame,
+    detection: pd.DataFrame | None = None,
+) -> list[Headline]:
+    """One headline per encoder, from `family_table` (AUROC), `cutoff_table`, and `family_table` (PD@x%)."""
     lines = []
     for encoder in results["encoder"].unique():
-        averages = families[(families["encoder"] == encoder) & (families["family_from"] == "*")]
-        means = averages.set_index("relation")
-        texts = {
-            name: interval_text(means.loc[name]) if name in means.index else "no such pair"
-            for name in ("own", "within", "across")
-        }
-        if averages.empty:
+        texts = _averages(families, encoder, ("own", "within", "across"))
+        if detection is None:
+            detected = dict.fromkeys(("pd_own", "pd_across"), "")
+        else:
+            found = _averages(detection, encoder, ("own", "across"), percent=True)
+            detected = {f"pd_{name}": text for name, text in found.items()}
+        if not (families["encoder"] == encoder).any():
             texts["across"] = _external_text(results[results["encoder"] == encoder]) or texts["across"]
         mine = cutoffs[(cutoffs["encoder"] == encoder) & of_one_generator(cutoffs)]
         views = {view: _cutoff_text(mine[mine["view"] == view]) for view in ("reliance", "information")}
-        lines.append(Headline(str(encoder), **texts, **views))
+        lines.append(Headline(str(encoder), **texts, **detected, **views))
     return lines
+
+
+def _averages(
+    families: pd.DataFrame, encoder: str, relations: Sequence[str], percent: bool = False
+) -> dict[str, str]:
+    """An encoder's averages over all families, as text."""
+    rows = families[(families["encoder"] == encoder) & (families["family_from"] == "*")]
+    means = {str(row["relation"]): interval_text(row, percent) for _, row in rows.iterrows()}
+    return {name: means.get(name, "no such pair") for name in relations}
 
 
 def interval_text(row: pd.Series[Any], percent: bool = False) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bandprobe import progress
 from bandprobe.run import write_table
+from bandprobe.study.embedding import band_images
 from bandprobe.study.training import train
 
 if TYPE_CHECKING:
@@ -18,9 +20,36 @@ if TYPE_CHECKING:
     from bandprobe.study.plan import Plan
 
 
+Analyses = list[tuple[str, Path, Callable[[Path], None] | None]]
+
+
+def audit(plan: Plan, table: pd.DataFrame) -> Analyses:
+    """The one analysis that comes before any embedding, in the form of `analyses`."""
+
+    def audited(path: Path) -> None:
+        from bandprobe.audit import audit as found
+
+        data = plan.settings.data
+        result = found(
+            table,
+            equalise=data.equalise or None,
+            samples=plan.settings.analysis.samples,
+            background=data.background,
+            max_pixels=data.max_pixels,
+            seed=plan.settings.run.seed,
+            workers=plan.workers,
+        )
+        for warning in result.warnings:
+            progress.say(f"audit: {warning}")
+        write_table(result.table, path)
+
+    wanted = plan.settings.analysis.audit and plan.base is None
+    return [("audit", plan.folder / "audit.csv", audited if wanted else None)]
+
+
 def analyses(
     plan: Plan, store: EmbeddingStore, embedding: Embedding, table: pd.DataFrame, trained: Sequence[ProbeFile]
-) -> list[tuple[str, Path, Callable[[Path], None] | None]]:
+) -> Analyses:
     """The analyses in order: the stage's name, its file, and what makes it; None where it is not wanted.
 
     A run that is only compared with another needs what switches of the protocol can move.
@@ -71,6 +100,24 @@ def analyses(
         found = judged(store, table, trained, replicates, filters=plan.test_filters, seed=seed)
         write_table(found, path)
 
+    def calibration(path: Path) -> None:
+        from bandprobe.analysis.calibration_transfer import calibration_transfer
+
+        plain = next(
+            (spec for spec in ("none", "identity") if spec in plan.test_filters), plan.test_filters[0]
+        )
+        found = calibration_transfer(
+            store, table, trained, filters=[plain], everywhere=plan.everywhere, seed=seed
+        )
+        write_table(found, path)
+
+    def bands(path: Path) -> None:
+        from bandprobe.analysis.bands import bands as located
+
+        found = located(store, band_images(plan, table), trained, train_filters=plan.everywhere, seed=seed)
+        write_table(found.claimed, path)
+        write_table(found.tested, path.with_name("bands_tested.csv"))
+
     def spectrum(path: Path) -> None:
         from bandprobe.analysis import spectra
 
@@ -91,5 +138,11 @@ def analyses(
         ("mmd", plan.folder / "mmd.csv", mmd if asked.mmd else None),
         ("entropy", plan.folder / "entropy.csv", entropy if asked.entropy and not compared else None),
         ("claims", plan.folder / "claims.csv", claims if asked.claims and not compared else None),
+        (
+            "calibration",
+            plan.folder / "calibration.csv",
+            calibration if asked.calibration and not compared else None,
+        ),
+        ("bands", plan.folder / "bands.csv", bands if asked.bands and not compared else None),
         ("spectrum", plan.folder / "spectra.npz", spectrum if asked.spectrum else None),
     ]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bandprobe import encoders
+from bandprobe.analysis import band_bank
+from bandprobe.analysis.sources import drawn_sources
 from bandprobe.encoders import resolve
 from bandprobe.extract import extract, import_table
 from bandprobe.filters import expand
@@ -28,12 +30,14 @@ class Embedding:
 
     Attributes:
         passes: forward passes done and saved, of the study's encoders.
+        band_passes: the same of the conditions that bands are located by.
         twin_passes: the same of their random-weight twins.
         left_out: images that could not be read, by path, with the reason.
     """
 
     def __init__(self, plan: Plan, store: EmbeddingStore, warn: Callable[[str], None]) -> None:
         self.passes = {"done": 0, "saved": 0}
+        self.band_passes = {"done": 0, "saved": 0}
         self.twin_passes = {"done": 0, "saved": 0}
         self.left_out: dict[str, str] = {}
         self._plan = plan
@@ -70,6 +74,8 @@ class Embedding:
             self._extract(table, table[~test], probed, trained, self.passes)
             self._extract(table, table[test], probed, tested, self.passes)
         self._extract(table, table[test], finished, tested, self.passes)
+        if plan.settings.analysis.bands and plan.base is None:
+            self._extract(table, band_images(plan, table), models, band_bank.CONDITIONS, self.band_passes)
         for name, reference in zip(plan.names, plan.encoders, strict=True):
             if reference.kind == "table":
                 loaded[name] = self._import(name, table, list(dict.fromkeys([*tested, *trained])))
@@ -146,6 +152,13 @@ class Embedding:
             background=settings.data.background,
         )
         return foreign
+
+
+def band_images(plan: Plan, table: pd.DataFrame) -> pd.DataFrame:
+    """The test images that bands are located on: of each source as many as analyses take."""
+    drawn = drawn_sources(table, plan.settings.analysis.samples, plan.settings.run.seed, "bands")
+    ids = set().union(*(source.image_id for source in drawn))
+    return table[table["image_id"].isin(ids) & (table["split"] == "test")]
 
 
 def _flipped(spec: str) -> str:

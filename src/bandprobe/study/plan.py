@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bandprobe.encoders import distinct, expand_names, resolve
-from bandprobe.errors import EncoderError
+from bandprobe.errors import EncoderError, InputError
 from bandprobe.filters import check, expand
+from bandprobe.images.equalise import AUTO, Equalise
 from bandprobe.images.geometry import Geometry
 from bandprobe.machine import cores
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bandprobe.config import Config
     from bandprobe.encoders import Reference
     from bandprobe.protocol import Protocol
@@ -54,7 +57,12 @@ class Plan:
         Raises:
             EncoderError: an unknown encoder, or two of one name.
             FilterError: an unknown filter, or one that removes everything on the study's grid.
+            InputError: images are to be equalised, and each encoder has a grid of its own.
         """
+        if settings.data.equalise and settings.encoders.geometry == "native":
+            raise InputError(
+                "[data] equalise needs one grid for all encoders; got geometry = 'native'. Name one, e.g. squash:224."
+            )
         names = expand_names(settings.encoders.names)
         if settings.probes.head == "attention":
             names = [_with_tokens(name) for name in names]
@@ -94,9 +102,25 @@ class Plan:
 
     @property
     def geometry(self) -> Geometry | None:
-        """The grid all encoders share; None where each has its own."""
-        text = self.settings.encoders.geometry
-        return None if text == "native" else Geometry.parse(text)
+        """The grid all encoders share, and what pictures go through before; None where each has its own."""
+        text, recipe = self.settings.encoders.geometry, self.settings.data.equalise
+        if text == "native":
+            return None
+        grid = Geometry.parse(text)
+        return Equalise.parse(recipe).before(grid) if recipe else grid
+
+    def for_images(self, table: pd.DataFrame) -> Plan:
+        """The plan with `equalise = "auto"` spelt out for a manifest's images.
+
+        Raises:
+            InputError: they have no common crop.
+        """
+        data = self.settings.data
+        if data.equalise != AUTO:
+            return self
+        recipe = Equalise.common(table[["width", "height"]].min(axis=1).to_numpy())
+        data = data.model_copy(update={"equalise": str(recipe)})
+        return replace(self, settings=self.settings.model_copy(update={"data": data}))
 
     @property
     def reference_files(self) -> list[Path]:

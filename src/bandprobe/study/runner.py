@@ -54,16 +54,18 @@ class Runner:
         from bandprobe import probes
         from bandprobe.analysis import evaluate, test_sets
         from bandprobe.store import EmbeddingStore
-        from bandprobe.study.analyses import analyses
+        from bandprobe.study.analyses import analyses, audit
         from bandprobe.study.embedding import Embedding
         from bandprobe.study.training import keep_only, relabel, train
 
-        # Found before hours of embedding: a set that is none, a class without images.
+        plan = plan.for_images(manifest.table)
+        # Found before hours of embedding: a set that is none, a class without images, a confound.
         if not all(encoder.is_detector for encoder in plan.encoders):
             sets = probes.training_sets(manifest.table, plan.settings.probes.train_on)
             if plan.protocol.adm_validation:
                 probes.validated_on(next(iter(sets.values())), manifest.table, "ADM")
         test_sets(manifest.table)
+        self._analyse(audit(plan, manifest.table))
         store = EmbeddingStore(folder / "store", plan.sources)
         embedding = Embedding(plan, store, self._warn)
         with self._timed("embed"):
@@ -105,6 +107,7 @@ class Runner:
                 "everywhere": list(plan.everywhere),
             },
             encoder_passes=embedding.passes,
+            band_passes=embedding.band_passes,
             twin_passes=embedding.twin_passes,
             timings=self.timings,
             warnings=self.warnings,
@@ -139,6 +142,8 @@ class Runner:
             workers=self.plan.workers,
             seed=settings.run.seed,
             strict=data.strict,
+            near_duplicates=data.near_duplicates,
+            outside=data.outside,
             previous=path if path.exists() else None,
         )
         manifest.save(path)
@@ -182,7 +187,8 @@ class Runner:
         """The run that lies here already: not a pass is done."""
         saved = {
             name: {"done": 0, "saved": sum(found[name].values())}
-            for name in ("encoder_passes", "twin_passes")
+            for name in ("encoder_passes", "band_passes", "twin_passes")
+            if name in found
         }
         content = {**found, **saved}
         write_json(self.plan.folder / "run.json", content)

@@ -46,10 +46,12 @@ class Study:
     def with_options(self, **options: Any) -> Study:
         """The study with options replaced where not None.
 
-        `limit`, `strict`, `device`, `batch_size`, `workers`, `seed`, `protocol`.
+        `limit`, `strict`, `equalise`, `device`, `batch_size`, `workers`, `seed`, `protocol`.
         """
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-        data: dict[str, Any] = {name: given.pop(name) for name in ("limit", "strict") if name in given}
+        data: dict[str, Any] = {
+            name: given.pop(name) for name in ("limit", "strict", "equalise") if name in given
+        }
         if "protocol" in given:
             given["protocol"] = str(Protocol.parse(given["protocol"]))
         settings = self.config
