@@ -99,12 +99,15 @@ def test_run_json_says_what_was_done(run: bp.Run) -> None:
     assert record["encoder_passes"] == {"done": images * conditions * 2, "saved": 0}
     assert set(record["timings"]) == {
         "index",
+        "audit",
         "embed",
         "train",
         "evaluate",
         "mmd",
         "entropy",
         "claims",
+        "calibration",
+        "bands",
         "spectrum",
         "report",
     }

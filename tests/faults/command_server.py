@@ -32,6 +32,7 @@ def imported() -> None:
     import bandprobe.extract
     import bandprobe.images
     import bandprobe.probes
+    import bandprobe.report
     import bandprobe.study.analyses
     import bandprobe.study.embedding
     import bandprobe.study.study
@@ -126,13 +127,18 @@ def serve() -> None:
             _, status = os.waitpid(asked["wait"], 0)
             print(json.dumps([os.waitstatus_to_exitcode(status), time.monotonic()]), flush=True)
             continue
+        ready, when_ready = os.pipe()
         child = os.fork()
         if child == 0:
             from bandprobe.cli import main
 
             prepare(asked["run"])
+            os.write(when_ready, b".")
             sys.argv = ["bandprobe", *asked["run"]["arguments"]]
             main()
+        os.read(ready, 1)  # its own command line from here on, and no longer this script
+        os.close(ready)
+        os.close(when_ready)
         print(json.dumps(child), flush=True)
 
 

@@ -98,7 +98,6 @@ def study_stops(server: Server, pictures: Path, folder: Path, times: int) -> Non
     stopped = 0
     while stopped < times:
         command = server.start(*arguments, "run", folder=folder, figures=times > 3, delay=0.02)
-        time.sleep(0.3)  # Python's own start, before which nothing hears
         time.sleep(float(rng.uniform(0, whole.ended - whole.started)))
         if Path(f"/proc/{command.pid}/exe").exists():
             seconds = stops(command, may_finish=True)
