@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
+import safetensors.numpy
 import torch
 
 from bandprobe.cli.probe_import import import_probe
 from bandprobe.errors import InputError
-from bandprobe.probes import load
+from bandprobe.probes import load, save
 from bandprobe.probes.published import read
 
 
@@ -43,6 +46,21 @@ def test_another_encoder_and_threshold(tmp_path: Path) -> None:
     assert (file.encoder, file.probe.threshold) == ("clip-vit-b-32", -0.5)
     with pytest.raises(InputError, match="takes 512 values, and clip-vit-l-14 gives 768"):
         read(tmp_path / "fc.pth")
+
+
+def test_equal_probes_are_equal_files(tmp_path: Path) -> None:
+    saved(tmp_path / "fc.pth")
+    file = read(tmp_path / "fc.pth")
+    written = {save(file, tmp_path / f"{time}").read_bytes() for time in range(8)}
+    [content] = written
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    assert start % 8 == 0
+    assert list(header) == sorted(header)
+    metadata, arrays = header.pop("__metadata__"), safetensors.numpy.load(content)
+    with safetensors.safe_open(tmp_path / "0" / file.file_name, "numpy") as opened:
+        assert opened.metadata() == metadata
+    np.testing.assert_array_equal(arrays["weight"], file.probe.weight)
 
 
 class Command:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialised
 
 from bandprobe.errors import InputError
-from bandprobe.files import replacing
+from bandprobe.files import write_whole
 from bandprobe.probes.linear import LinearProbe
 
 if TYPE_CHECKING:
@@ -89,9 +89,15 @@ def save(file: ProbeFile, folder: Path) -> Path:
     if not isinstance(probe, LinearProbe):
         arrays |= {f"{_HEAD}{name}": np.ascontiguousarray(value) for name, value in probe.weights.items()}
     path = folder / file.file_name
-    with replacing(path) as temporary:
-        save_file(arrays, temporary, metadata)
-    return path
+    return write_whole(path, _in_order(serialised(arrays, metadata)))
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its header sorted: the library writes metadata in an order that differs by chance."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the numbers begin at a multiple of eight
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def load(path: str | Path) -> ProbeFile:
