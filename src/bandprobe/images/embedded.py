@@ -78,13 +78,19 @@ class _File:
 
 
 def open_arrow(file: Path) -> Any:
-    """All batches of an Arrow file, stream or random-access format, memory-mapped: a `pyarrow.Table`."""
+    """All batches of an Arrow file, stream or random-access format, memory-mapped: a `pyarrow.Table`.
+
+    Raises:
+        pyarrow.ArrowException: it is damaged.
+    """
     source = pa.memory_map(str(file))
     try:
-        return pa.ipc.open_stream(source).read_all()
+        table = pa.ipc.open_stream(source).read_all()
     except pa.ArrowInvalid:
         source.seek(0)
-        return pa.ipc.open_file(source).read_all()
+        table = pa.ipc.open_file(source).read_all()
+    table.validate(full=True)  # Arrow follows offsets as they stand, also out of the file
+    return table
 
 
 def _column_of(file: Path, schema: Any) -> str:
