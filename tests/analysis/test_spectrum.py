@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -243,6 +244,17 @@ def test_broken_images_copies_and_both_labels(pictures: Path, tmp_path: Path) ->
     np.testing.assert_allclose(
         found.sources["set", "Real"].planes["fft_hp"].coherent, ricker_mean(images), atol=1e-9
     )
+
+
+def test_pictures_that_differ_outside_their_crop_are_no_copies(pictures: Path, tmp_path: Path) -> None:
+    for number, source in enumerate(("Real", "ProGAN")):
+        shutil.copytree(pictures / source, tmp_path / "set" / source)
+        alike = np.array(Image.open(pictures / "Real" / "00.png").convert("RGB"))
+        alike[0, number] ^= 255
+        Image.fromarray(alike).save(tmp_path / "set" / source / "alike.png")
+    found = spectra(table_of(tmp_path / "set"), kinds=["fft_hp"], size=32)
+    assert not found.left_out
+    assert set(found.counts.values()) == {21}
 
 
 def grey_files_of(path: Path) -> np.ndarray:

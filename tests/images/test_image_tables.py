@@ -326,3 +326,19 @@ def test_the_column_of_images() -> None:
     assert embedded.image_column(pa.schema([("image", pa.string())])) is None
     assert embedded.locate("/a/b::c.parquet::12") == (Path("/a/b::c.parquet"), 12)
     assert embedded.locate("/a/b.png") is None
+
+
+def test_arrow_files_of_two_columns_of_a_name_and_of_offsets_out_of_the_file(tmp_path: Path) -> None:
+    def write(table: pa.Table) -> str:
+        path = tmp_path / "data.arrow"
+        with pa.ipc.new_stream(path, table.schema) as stream:
+            stream.write_table(table)
+        return path.as_posix()
+
+    twice = pa.table([["a.png"], [0], [1]], names=["path", "label", "label"])
+    with pytest.raises(InputError, match=r"cannot be read: .*label.* exists 2 times"):
+        find(write(twice))
+    text, offsets = pa.py_buffer(b"a.pngb"), pa.py_buffer(np.array([0, 2**30, 6], np.int32))
+    lying = pa.StringArray.from_buffers(2, offsets, text)
+    with pytest.raises(InputError, match="cannot be read"):
+        find(write(pa.table({"path": lying, "label": [0, 1]})))

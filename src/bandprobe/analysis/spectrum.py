@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections import deque
+import hashlib
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,8 +90,11 @@ def spectra(
             rgb = decode(path, background=colour, max_pixels=max_pixels)
             if min(rgb.shape[:2]) < side:
                 raise ImageError(f"smaller than the crop of {side} px")
-            grey = luma(rgb, side) if spec.kind == "none" else _filtered(rgb, spec, side)
-            return grey, image_id(rgb) if hashed else path
+            if spec.kind != "none":
+                return _filtered(rgb, spec, side), image_id(rgb) if hashed else path
+            grey = luma(rgb, side)
+            # A third of the picture's bytes. What two pictures share is looked at again in `_identified`.
+            return grey, hashlib.sha256(grey.data).hexdigest() if hashed else path
 
         def gather(paths: Sequence[str]) -> tuple[Sums, dict[str, str], dict[str, str]]:
             """What a block adds, the identities of its pictures, and why the others are left out."""
@@ -116,6 +121,9 @@ def spectra(
                 ids[source].update(of)
                 left_out.update(reasons)
                 step(len(paths))
+        if hashed and spec.kind == "none":
+            whole = partial(decode, background=colour, max_pixels=max_pixels)
+            ids = _identified(ids, lambda paths: pool.map(lambda path: image_id(whole(path)), paths))
         # A manifest tells copies apart already.
         twice, reasons = _repeats(ids) if hashed else ({source: set() for source in ids}, {})
         left_out.update(reasons)
@@ -161,6 +169,18 @@ def _in_order(
             yield done, future.result()
     for done, future in waiting:
         yield done, future.result()
+
+
+def _identified(
+    crops: Mapping[Source, Mapping[str, str]], identities: Callable[[Sequence[str]], Iterable[str]]
+) -> dict[Source, dict[str, str]]:
+    """What tells pictures apart: their identities where grey crops are alike, else the crops."""
+    count = Counter(crop for of in crops.values() for crop in of.values())
+    alike = list(dict.fromkeys(path for of in crops.values() for path in of if count[of[path]] > 1))
+    known = dict(zip(alike, identities(alike), strict=True))
+    return {
+        source: {path: known.get(path, crop) for path, crop in of.items()} for source, of in crops.items()
+    }
 
 
 def _repeats(ids: Mapping[Source, Mapping[str, str]]) -> tuple[dict[Source, set[str]], dict[str, str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bandprobe.columns import shown
 from bandprobe.errors import InputError
 from bandprobe.images.decode import Colour
 from bandprobe.images.duplicates import without_conflicts, without_leakage, without_repeats
@@ -182,7 +183,7 @@ def _check_broken(rows: pd.DataFrame, table: pd.DataFrame, broken: pd.DataFrame)
         mine = broken[broken["path"].isin(paths)]
         raise InputError(
             f"every {_KIND[label]} image of dataset {dataset!r} is unusable ({len(mine)} files); "
-            f"the first: {mine['path'].iloc[0]}: {mine['reason'].iloc[0]}."
+            f"the first: {shown(mine['path'].iloc[0])}: {shown(mine['reason'].iloc[0])}."
         )
 
 

@@ -190,8 +190,13 @@ def _arrow_rows(file: Path) -> list[Row]:
         else:
             count = table.num_rows
         columns = {name: _texts(table.column(name).to_pylist(), said.get(name)) for name in wanted}
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:160]
+    except (
+        pa.ArrowException,
+        OSError,
+        KeyError,
+        UnicodeDecodeError,
+    ) as error:  # KeyError: two columns of a name
+        reason = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split())[:160]
         raise InputError(f"table {str(file)!r} cannot be read: {reason}.") from error
     role = roles(wanted)
     if image is not None:

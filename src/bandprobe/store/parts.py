@@ -139,9 +139,12 @@ def fingerprint_of(part: Path) -> Fingerprint:
     """
     try:
         metadata: Mapping[bytes, bytes] = pq.read_schema(part).metadata or {}
-        return dict(json.loads(metadata[_KEY]))
+        found = dict(json.loads(metadata[_KEY]))
+        if "filter" not in found or not all(isinstance(value, str) for value in found.values()):
+            raise ValueError("what it was made with is not said")
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise damaged(part, error) from None
+    return found
 
 
 def source_of(part: Path, encoder: str) -> str:
