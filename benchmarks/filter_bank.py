@@ -47,7 +47,7 @@ def rows(*, images: int = 32, side: int = 224, rounds: int = 7, sweep: str = "th
         Row(
             name=name,
             ratio=ratio(taken[ours], taken[name]),
-            target=4.0 if number == 0 else 1.0,
+            target=6.0 if number == 0 else 1.0,
             ours=statistics.median(taken[ours]) * each,
             other=statistics.median(taken[name]) * each,
             unit=_UNIT,

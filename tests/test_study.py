@@ -163,20 +163,21 @@ def test_a_run_stopped_by_a_signal_goes_on(
     script = f"""
 import os
 import bandprobe as bp
-from bandprobe.extract import local
-local._FLUSH_SECONDS = 0.0
-real, count = local._Pending.flush_if_due, []
+from bandprobe.extract import pending
+pending._FLUSH_SECONDS = 0.0
+real, count = pending.Pending.flush_if_due, []
 def flush_then_die(self):
     real(self); count.append(1)
-    if len(count) == 3:
+    if len(count) == 40:
         os._exit(9)
-local._Pending.flush_if_due = flush_then_die
+pending.Pending.flush_if_due = flush_then_die
 bp.Study.from_toml({str(path)!r}).run({str(tmp_path / "run")!r})
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
     done = bp.Study.from_toml(path).run(tmp_path / "run")
-    images = len(run.manifest)
-    assert done.record["encoder_passes"] == {"done": (images - 48) * 12, "saved": 48 * 12}
+    passes = done.record["encoder_passes"]
+    assert 0 < passes["saved"] <= 40 * 16
+    assert passes["done"] + passes["saved"] == len(run.manifest) * 12
     assert (done.folder / "results.csv").read_bytes() == (run.folder / "results.csv").read_bytes()
 
 

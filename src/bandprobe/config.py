@@ -141,7 +141,8 @@ class Run(_Section):
     seed: int = Field(default=0, ge=0)
     precision: Literal["fp32", "fp16", "bf16"] = "fp32"
     device: str = "auto"
-    batch_size: int = Field(default=32, gt=0)
+    batch_size: int | None = Field(default=None, gt=0)
+    compile: bool = False
     workers: int | None = Field(default=None, gt=0)
 
     @field_validator("protocol")

@@ -14,7 +14,7 @@ from bandprobe import encoders
 from bandprobe.encoders import Encoder
 from bandprobe.encoders.preprocessing import Preprocessing
 from bandprobe.errors import FilterError, InputError, StoreError
-from bandprobe.extract import Extraction, extract, plan
+from bandprobe.extract import Extraction, extract, local, plan
 from bandprobe.filters import References, abs_uint8, expand, gain
 from bandprobe.images import Geometry, decode, image_id
 from bandprobe.protocol import Protocol
@@ -99,9 +99,11 @@ def test_only_what_is_missing_is_computed(tmp_path: Path, images: pd.DataFrame) 
     assert (rerun.seen, done.passes, done.saved) == (0, 0, 88)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 def test_a_stopped_run_keeps_what_was_finished_and_goes_on_to_equal_vectors(
-    tmp_path: Path, images: pd.DataFrame
+    tmp_path: Path, images: pd.DataFrame, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(local, "lanes", lambda _: threads)
     whole, stopped = EmbeddingStore(tmp_path / "whole"), EmbeddingStore(tmp_path / "stopped")
     run(whole, images, Counting())
     model = Counting()
@@ -109,10 +111,10 @@ def test_a_stopped_run_keeps_what_was_finished_and_goes_on_to_equal_vectors(
     with pytest.raises(KeyboardInterrupt):
         run(stopped, images, model)
     kept = sum(len(stopped.read(*condition).image_id) for condition in stopped.conditions())
-    assert kept == model.seen == 24
+    assert 21 <= kept == model.seen <= 28
     rest = Counting()
     run(stopped, images, rest)
-    assert rest.seen == 44 - 24
+    assert rest.seen == 44 - kept
     for spec in SPECS:
         one, two = (store.read("counting", str(spec)) for store in (whole, stopped))
         np.testing.assert_array_equal(one.embedding, two.embedding)

@@ -53,9 +53,9 @@ def prepare(job: dict[str, Any]) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest_file"], job["largest_file"]))
     from bandprobe.encoders import Encoder
-    from bandprobe.extract import local
+    from bandprobe.extract import pending
 
-    local._FLUSH_SECONDS = job.get("flush", 30.0)
+    pending._FLUSH_SECONDS = job.get("flush", 30.0)
     real, passes = Encoder.embed, os.open(job["passes"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def embed(self: Encoder, images: Any) -> Any:

@@ -11,8 +11,10 @@ from bandprobe import progress
 from bandprobe.cli.options import (
     Background,
     BatchSize,
+    Compile,
     Data,
     Device,
+    EmbeddingBatch,
     EncoderNames,
     FilterSpecs,
     Geometry,
@@ -65,7 +67,8 @@ def embed(
     protocol: Annotated[
         str, typer.Option(help="corrected, thesis, or switches joined by commas.", metavar="WORDS")
     ] = "corrected",
-    batch_size: BatchSize = 32,
+    batch_size: EmbeddingBatch = None,
+    compiled: Compile = False,
     limit: Limit = None,
     workers: Workers = None,
     seed: Seed = 0,
@@ -105,7 +108,9 @@ def embed(
         tables = [name for name in names if encoders.resolve(name).kind == "table"]
         looked_up = [encoders.load_table(name) for name in tables]
         computed = [name for name in names if name not in tables]
-        loaded = encoders.load_all(computed, device=device, precision=precision, protocol=switches)
+        loaded = encoders.load_all(
+            computed, device=device, precision=precision, protocol=switches, compiled=compiled
+        )
         manifest = build(
             data,
             layout=layout,

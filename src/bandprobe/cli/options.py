@@ -34,6 +34,21 @@ Limit = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[str, typer.Option(help="fp32, fp16 or bf16.")]
+EmbeddingBatch = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Images a batch; by default 32, on an accelerator as many as make it fastest.",
+        metavar="N",
+    ),
+]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Compile the encoders first: a minute once, then 5 to 10 % faster; needs a C++ compiler.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images a batch.", metavar="N")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Threads and processes; every core by default.", metavar="N")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandprobe import progress
-from bandprobe.cli.options import Json, Quiet, Strict, listed, show
+from bandprobe.cli.options import Compile, EmbeddingBatch, Json, Quiet, Strict, listed, show
 
 if TYPE_CHECKING:
     from bandprobe.run import Run
@@ -44,7 +44,8 @@ def study(
         typer.Option(min=1, help="At most so many images of each generator and split.", metavar="N"),
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images a batch.", metavar="N")] = None,
+    batch_size: EmbeddingBatch = None,
+    compiled: Compile = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads and processes.", metavar="N")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Decides every random draw.", metavar="N")] = None,
     protocol: Annotated[
@@ -84,6 +85,7 @@ def study(
             limit=limit,
             device=device,
             batch_size=batch_size,
+            compile=compiled or None,
             workers=workers,
             seed=seed,
             strict=strict or None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bandprobe.filters import Filter
@@ -31,6 +31,12 @@ class Plan:
     jobs: tuple[Job, ...]
     passes: int
     saved: int
+
+    def batches(self, size: int) -> Iterator[Job]:
+        """The jobs, at most `size` images at a time."""
+        for job in self.jobs:
+            for start in range(0, len(job.image_ids), size):
+                yield Job(job.image_ids[start : start + size], job.conditions)
 
 
 def plan(store: EmbeddingStore, image_ids: Sequence[str], wanted: Mapping[Condition, Fingerprint]) -> Plan:

@@ -101,7 +101,11 @@ class Embedding:
     def _load(self, names: Sequence[str]) -> list[Encoder]:
         run = self._plan.settings.run
         return encoders.load_all(
-            names, device=run.device, precision=run.precision, protocol=self._plan.protocol
+            names,
+            device=run.device,
+            precision=run.precision,
+            protocol=self._plan.protocol,
+            compiled=run.compile,
         )
 
     def _extract(

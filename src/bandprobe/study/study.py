@@ -46,7 +46,7 @@ class Study:
     def with_options(self, **options: Any) -> Study:
         """The study with options replaced where not None.
 
-        `limit`, `strict`, `equalise`, `device`, `batch_size`, `workers`, `seed`, `protocol`.
+        `limit`, `strict`, `equalise`, `device`, `batch_size`, `compile`, `workers`, `seed`, `protocol`.
         """
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         data: dict[str, Any] = {
