@@ -1,35 +1,137 @@
-"""The permutations of an MMD test, against indexing the kernel matrix anew for each of them."""
+"""MMD tests against the bare kernel matrices, and their permutations against indexing the matrix anew for each."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bandprobe.metrics.kernels import KERNELS, Points, in_bandwidths, median_distance
-from bandprobe.metrics.mmd import divisions, mmd2_of_divisions
+from bandprobe.metrics.mmd import MMD, divisions, mmd2_of_divisions, paired, two_sample
 from bandprobe.seeding import generator
 from side_by_side import Row, check_equal, device, ratio, times
 
 _TOLERANCE = 1e-6
 
 
-def rows(*, samples: int = 1000, dim: int = 1536, permutations: int = 500, rounds: int = 3) -> list[Row]:
-    """Ours against two ways to permute a kernel matrix, which all sides are given.
-
-    Drawing the permutations is part of every side's time.
+def rows(
+    *,
+    samples: int = 1000,
+    dim: int = 1536,
+    permutations: int = 500,
+    rounds: int = 3,
+    study: Study | None = None,
+) -> list[Row]:
+    """Whole tests, as a study has them, and their permutations alone.
 
     Args:
-        samples: vectors in each of the two samples.
+        samples: vectors in each of the two samples of the rows on permutations.
         dim: their dimension; of no account to the time.
         permutations: of the pooled sample.
         rounds: how often each side runs.
+        study: the sizes of the whole tests.
 
     Raises:
-        ArithmeticError: a side's MMD^2 of one division is more than 1e-6 from ours.
+        ArithmeticError: two sides' MMD^2 are more than 1e-6 apart.
+    """
+    return [*of_a_study(study or Study(), rounds), *of_permutations(samples, dim, permutations, rounds)]
+
+
+@dataclass(frozen=True)
+class Study:
+    """As many tests as a sweep has conditions, of samples of one size."""
+
+    samples: int = 2000
+    dim: int = 1024
+    permutations: int = 1000
+    conditions: int = 39
+
+
+def of_a_study(study: Study, rounds: int) -> list[Row]:
+    """Every condition's test, from vectors to p, against nothing but the kernel matrices of the same vectors.
+
+    Those are one matrix product each, in float32 with both threads, and the exponential in place.
+    """
+    draw = generator(0, "mmd study benchmark")
+    shape = (study.conditions, study.samples, study.dim)
+    plain = draw.standard_normal(shape[1:], dtype=np.float32)
+    filtered = plain + np.float32(0.1) * draw.standard_normal(shape, dtype=np.float32)
+    width = median_distance(plain)
+    tests = {"MMD, two samples": two_sample, "MMD, pairs": paired}
+
+    def ours(test: Callable[..., MMD]) -> list[float]:
+        given = {"bandwidth": width, "permutations": study.permutations}
+        return [test(plain, other, **given, generator=np.random.default_rng(0)).mmd2 for other in filtered]
+
+    def pooled() -> NDArray[np.float32]:
+        for other in filtered:
+            both = np.concatenate([plain, other])
+            last = matrix(both, both, width)
+        return last
+
+    def three() -> list[NDArray[np.float32]]:
+        for other in filtered:
+            last = [matrix(a, b, width) for a, b in ((plain, plain), (other, other), (plain, other))]
+        return last
+
+    bare = {"MMD, two samples": pooled, "MMD, pairs": three}
+    expected = {
+        "MMD, two samples": unbiased(pooled(), study.samples),
+        "MMD, pairs": paired_estimate(*three()),
+    }
+    found = []
+    for name, test in tests.items():
+        check_equal(name, np.float32(ours(test)[-1:]), np.float32([expected[name]]), _TOLERANCE)
+        taken = times({"ours": partial(ours, test), "bare": bare[name]}, rounds)
+        found.append(
+            Row(
+                name=name,
+                ratio=ratio(taken["ours"], taken["bare"]),
+                target=0.5,
+                ours=statistics.median(taken["ours"]),
+                other=statistics.median(taken["bare"]),
+                unit=f"s for {study.conditions} tests of {study.samples} + {study.samples} x {study.dim}, "
+                f"{study.permutations} permutations",
+                device=device(),
+            )
+        )
+    return found
+
+
+def matrix(x: NDArray[np.float32], y: NDArray[np.float32], width: float) -> NDArray[np.float32]:
+    """The Gaussian kernel's matrix."""
+    found = x @ y.T
+    found *= -2
+    found += np.einsum("id,id->i", x, x)[:, None]
+    found += np.einsum("id,id->i", y, y)
+    found *= np.float32(-0.5 / width**2)
+    return np.exp(found, out=found)
+
+
+def unbiased(kernel: NDArray[np.float32], m: int) -> float:
+    """MMD^2 from the kernel matrix of a pooled sample whose first m rows are the first sample."""
+    whole = kernel.astype(np.float64)
+    np.fill_diagonal(whole, 0)
+    n = len(whole) - m
+    within = whole[:m, :m].sum() / (m * (m - 1)) + whole[m:, m:].sum() / (n * (n - 1))
+    return float(within - 2 * whole[:m, m:].mean())
+
+
+def paired_estimate(xx: NDArray[np.float32], yy: NDArray[np.float32], xy: NDArray[np.float32]) -> float:
+    """MMD^2 of pairs, from the kernel matrices of their members."""
+    n = len(xx)
+    h = xx.astype(np.float64) + yy - xy - xy.T
+    return float((h.sum() - np.trace(h)) / (n * (n - 1)))
+
+
+def of_permutations(samples: int, dim: int, permutations: int, rounds: int) -> list[Row]:
+    """Ours against two ways to permute a kernel matrix, which all sides are given.
+
+    Drawing the permutations is part of every side's time.
     """
     draw = generator(0, "mmd benchmark")
     pooled = draw.standard_normal((2 * samples, dim), dtype=np.float32)

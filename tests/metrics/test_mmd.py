@@ -263,3 +263,47 @@ def test_memory_stays_far_below_the_kernel_matrix() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 40e6
+
+
+@pytest.fixture
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mmd, "LARGEST", 30)
+    monkeypatch.setattr(mmd, "_BLOCK", 16)
+
+
+@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.parametrize("form", FORMS)
+def test_a_large_sample_is_the_mean_over_blocks_of_rows(form: str) -> None:
+    rng = generator(0, "mmd blocks", form)
+    n = 40
+    m = 33 if form == "two samples" else n
+    x, y = rng.standard_normal((m, 3)), rng.standard_normal((n, 3)) + 0.2
+    found = FORMS[form](x, y, bandwidth=1.5, permutations=5, generator=np.random.default_rng(7))
+    draw = np.random.default_rng(7)
+    orders = [draw.permutation(size) for size in ((m, n) if form == "two samples" else (n,))]
+    parts = [np.array_split(order, 3) for order in (orders[0], orders[-1])]
+    naive = naive_two_sample if form == "two samples" else naive_paired
+    each = [naive(x[a], y[b], "gaussian", 1.5, False) for a, b in zip(*parts, strict=True)]
+    assert found.mmd2 == pytest.approx(np.mean(each), abs=1e-6)
+
+
+@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.parametrize("form", FORMS)
+def test_the_mean_over_blocks_has_no_bias_and_keeps_the_level(form: str) -> None:
+    found = []
+    for number in range(300):
+        rng = generator(number, "mmd blocks null", form)
+        x, y = rng.standard_normal((2, 36, 4))
+        found.append(FORMS[form](x, y, bandwidth=2.0, permutations=99, generator=rng))
+    values, p = np.array(found).T
+    assert ttest_1samp(values, 0).pvalue > 0.01
+    assert kstest(p, "uniform").pvalue > 0.01
+    assert 0.02 < (p <= 0.05).mean() < 0.085  # 3 standard deviations of 5 %
+
+
+@pytest.mark.usefixtures("_small_blocks")
+def test_blocks_do_not_follow_the_order_of_rows() -> None:
+    rng = generator(0, "mmd order of rows")
+    x = np.sort(rng.standard_normal((200, 1)), axis=0)
+    y = np.sort(rng.standard_normal((200, 1)), axis=0)[::-1]
+    assert mmd.two_sample(x, y, permutations=199, generator=rng).p_value > 0.01
