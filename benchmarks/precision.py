@@ -96,12 +96,8 @@ def rows(
         runs = studies(Path(name), limit, encoders, filters)
         found = []
         for half in HALVES:
-            least = min(
-                float(
-                    cosines(*(runs[one].folder / "store" for one in ("fp32", half)), encoder, filters).min()
-                )
-                for encoder in encoders
-            )
+            stores = runs["fp32"].folder / "store", runs[half].folder / "store"
+            least = min(float(cosines(*stores, encoder, filters).min()) for encoder in encoders)
             found.append(
                 Row(
                     f"{half} embeddings",
@@ -128,9 +124,8 @@ def main() -> None:
         for half in HALVES:
             for encoder in ENCODERS:
                 found = cosines(single.folder / "store", runs[half].folder / "store", encoder, FILTERS)
-                print(
-                    f"{half} {encoder}: 1 - cosine {1 - found.min():.2g} at most, {1 - np.median(found):.2g} in the median"
-                )
+                most, median = 1 - found.min(), 1 - np.median(found)
+                print(f"{half} {encoder}: 1 - cosine {most:.2g} at most, {median:.2g} in the median")
             print(changes(single.results, runs[half].results).to_string(float_format="%.4f"))
     print(device())
 

@@ -79,7 +79,7 @@ def test_every_division_by_re_indexing_the_kernel_matrix() -> None:
     m, n = 11, 17
     points = rng.normal(size=(m + n, 3))
     K = np.exp(-0.5 * ((points[:, None] - points[None]) ** 2).sum(-1))
-    signs = mmd.divisions(m, n, 40, rng)
+    signs = mmd.divisions(m, n, 40, rng).astype(np.float32)
     assert signs.shape == (m + n, 41)
     assert ((signs == 1).sum(axis=0) == m).all()
     assert (signs[:m, 0] == 1).all()
@@ -211,7 +211,7 @@ def test_ties_count_against_a_difference() -> None:
     """Samples of a few repeated values: many permutations give the observed statistic exactly."""
     x, y = np.repeat([[0.0], [1.0]], 3, axis=0), np.repeat([[0.0], [1.0]], 3, axis=0)
     K = np.exp(-((np.vstack([x, y]) - np.vstack([x, y]).T) ** 2) / 2)
-    signs = mmd.divisions(6, 6, 300, np.random.default_rng(0))
+    signs = mmd.divisions(6, 6, 300, np.random.default_rng(0)).astype(np.float32)
     exact = [float(s @ K @ s) for s in signs.T.astype(float)]
     wanted = (1 + sum(value >= exact[0] - 1e-9 for value in exact[1:])) / 301
     assert mmd.two_sample(x, y, "gaussian", 1.0, 300, np.random.default_rng(0)).p_value == wanted == 1.0
@@ -307,3 +307,11 @@ def test_blocks_do_not_follow_the_order_of_rows() -> None:
     x = np.sort(rng.standard_normal((200, 1)), axis=0)
     y = np.sort(rng.standard_normal((200, 1)), axis=0)[::-1]
     assert mmd.two_sample(x, y, permutations=199, generator=rng).p_value > 0.01
+
+
+def test_permutations_drawn_before_are_those_drawn_in_the_test() -> None:
+    rng = generator(0, "mmd shared permutations")
+    x, y = rng.standard_normal((30, 3)), rng.standard_normal((20, 3)) + 0.3
+    drawn = mmd.divisions(30, 20, 99, np.random.default_rng(5))
+    plain = mmd.two_sample(x, y, permutations=99, generator=np.random.default_rng(5))
+    assert mmd.two_sample(x, y, labels=drawn) == plain

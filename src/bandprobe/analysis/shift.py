@@ -19,7 +19,7 @@ from bandprobe.analysis.stored_conditions import stored_encoders
 from bandprobe.errors import InputError, StoreError, did_you_mean
 from bandprobe.filters import parse
 from bandprobe.metrics.kernels import check_kernel, median_distance
-from bandprobe.metrics.mmd import MMD, PERMUTATIONS, paired, two_sample
+from bandprobe.metrics.mmd import LARGEST, MMD, PERMUTATIONS, Signs, divisions, paired, two_sample
 from bandprobe.metrics.multiplicity import benjamini_hochberg
 from bandprobe.probes import ProbeFile
 from bandprobe.store import EmbeddingStore
@@ -99,6 +99,10 @@ def shift(
             raise InputError(f"{word} must be at least {least}; got {number}.")
     sources = drawn_sources(manifest, samples, seed, "mmd")
     _check_classes(sources, experiments)
+    if max(len(source.image_id) for source in sources) > LARGEST:
+        progress.say(
+            f"mmd: samples of more than {LARGEST:,} images are cut into blocks, whose MMD^2 are averaged."
+        )
     conditions = _conditions(store, filters, encoders, experiments)
     settings = _Settings(kernel, permutations, seed, biased)
     rows: list[dict[str, Any]] = []
@@ -197,6 +201,7 @@ def _of_encoder(
     places = [np.searchsorted(ids, source.image_id) for source in sources]
     reals = {source.dataset: place for source, place in zip(sources, places, strict=True) if source.is_real}
     plain = store.read(encoder, "none", list(ids)).embedding
+    permutations = _Permutations(settings)
     unfiltered = [space.view(plain) for space in seen]
     widths = [_width(vectors[np.concatenate(list(reals.values()))]) for vectors in unfiltered]
     for spec in specs:
@@ -229,10 +234,35 @@ def _of_encoder(
                         "cutoff_nyq": nyq,
                         "n": len(mine),
                         "n_real": len(other) if across else None,
-                        **_test(experiment, source, after[mine], other, width, trouble, settings),
+                        **_test(
+                            experiment, source, after[mine], other, width, trouble, settings, permutations
+                        ),
                     }
                 )
         yield rows
+
+
+class _Permutations:
+    """The permutations of each source's test against reals: the same for all conditions, and drawn once."""
+
+    def __init__(self, settings: _Settings) -> None:
+        self._settings = settings
+        self._drawn: dict[tuple[str, str, int, int], Signs] = {}
+
+    def of(self, source: Source, m: int, n: int) -> Signs | None:
+        """Those of m of the source's images and n reals; None where the samples are cut into blocks."""
+        if max(m, n) > LARGEST:
+            return None
+        key = source.dataset, source.name, m, n
+        if key not in self._drawn:
+            draw = _draw(self._settings, "fake_vs_real", source)
+            self._drawn[key] = divisions(m, n, self._settings.permutations, draw)
+        return self._drawn[key]
+
+
+def _draw(settings: _Settings, experiment: str, source: Source) -> np.random.Generator:
+    """Where the permutations of a source's test come from, whatever the condition."""
+    return seeding.generator(settings.seed, "mmd permutations", experiment, source.dataset, source.name)
 
 
 def _width(reals: Vectors) -> tuple[float, str]:
@@ -253,6 +283,7 @@ def _test(
     width: float,
     trouble: str,
     settings: _Settings,
+    permutations: _Permutations,
 ) -> dict[str, Any]:
     """MMD^2, p and bandwidth of one comparison, or the reason why they are blank."""
     word = "real " if experiment == "fake_vs_real" and len(mine) >= SMALLEST else ""
@@ -263,10 +294,11 @@ def _test(
     if not trouble and settings.biased:
         width, trouble = _width(np.concatenate([mine, other]))
     if not trouble:
-        draw = seeding.generator(settings.seed, "mmd permutations", experiment, source.dataset, source.name)
+        draw = _draw(settings, experiment, source)
         given = (settings.kernel, width, settings.permutations, draw)
         if experiment == "fake_vs_real":
-            found = two_sample(mine, other, *given, biased=settings.biased)
+            labels = permutations.of(source, len(mine), len(other))
+            found = two_sample(mine, other, *given, biased=settings.biased, labels=labels)
         else:
             found = paired(other, mine, *given, biased=settings.biased)
     return {**found._asdict(), "bandwidth": width, "reason": trouble}

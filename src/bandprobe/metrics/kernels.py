@@ -14,7 +14,7 @@ from bandprobe.errors import InputError, ShapeError, did_you_mean
 Block = npt.NDArray[np.float32]
 Kernel = Callable[[Block], Block]
 
-ROWS = 128  # of a block: 10 MB against 20,000 columns
+ROWS = 256  # of a block: 20 MB against 20,000 columns
 LARGEST_MEDIAN = 10_000  # rows whose distances are all looked at: 200 MB of them
 
 
