@@ -89,9 +89,8 @@ def of_a_study(study: Study, rounds: int) -> list[Row]:
     }
     found = []
     for name, test in tests.items():
-        check_equal(
-            name, *(np.array([one], np.float32) for one in (ours(test)[-1], expected[name])), _TOLERANCE
-        )
+        last = np.array(ours(test)[-1:], np.float32)
+        check_equal(name, last, np.array([expected[name]], np.float32), _TOLERANCE)
         taken = times({"ours": partial(ours, test), "bare": bare[name]}, rounds)
         found.append(
             Row(

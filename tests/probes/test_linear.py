@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from bandprobe import seeding
 from bandprobe.errors import InputError
 from bandprobe.probes import Examples, balanced_weights, best_threshold, fit, platt, probability
-from bandprobe.probes.linear import PENALTIES
+from bandprobe.probes.linear import PENALTIES, _path
 from bandprobe.probes.validation import log_loss
 
 
@@ -167,3 +167,22 @@ def test_platt_stays_finite_on_separable_scores_and_flat_on_reversed_ones() -> N
 
 def test_log_loss_in_nats() -> None:
     assert log_loss(np.zeros(4), np.array([0, 1, 0, 1], np.int8), np.ones(4)) == pytest.approx(np.log(2))
+
+
+def test_the_path_of_penalties_is_scikit_learns_fit_by_fit() -> None:
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((120, 40)) * rng.uniform(0.1, 5, 40) + 3
+    label = rng.integers(0, 2, 120).astype(np.int8)
+    X[label == 1, :3] += 1
+    weights = rng.uniform(0.5, 2, 120)
+    path = _path(X, label, weights, PENALTIES)
+    Z = StandardScaler().fit_transform(X)
+    np.testing.assert_allclose(path.scaler.transform(X), Z, atol=1e-12)
+    start = np.zeros((1, 40)), np.zeros(1)
+    for C, weight, bias in zip(PENALTIES, path.weights, path.biases, strict=True):
+        model = LogisticRegression(C=C, tol=1e-6, max_iter=5000, warm_start=True)
+        model.coef_, model.intercept_ = start
+        model.fit(Z, label, sample_weight=weights)
+        start = model.coef_, model.intercept_
+        np.testing.assert_allclose(weight, model.coef_[0], atol=1e-8)
+        assert bias == pytest.approx(model.intercept_[0], abs=1e-8)

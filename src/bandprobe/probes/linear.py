@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit
 from sklearn.preprocessing import StandardScaler
 
 from bandprobe.probes.calibration import best_threshold, platt, probability
@@ -15,6 +17,8 @@ from bandprobe.probes.validation import Examples, Plan, log_loss, plan
 
 Floats = NDArray[np.float64]
 
+_ITERATIONS = 5000
+_GRADIENT = 1e-6  # largest element of the mean loss's gradient at the end
 PENALTIES = tuple(10.0**power for power in range(-5, 2))  # scikit-learn's C, each tried on validation
 
 
@@ -114,23 +118,20 @@ def read_out(
     weights, judged = planned.weights, planned.judged
     scores = np.empty((len(penalties), len(label)))
     for view, (rows, held) in zip(views, planned.folds, strict=True):
-        models = list(_path(view[rows], label[rows], weights[rows], penalties))
-        for number, (scaler, model) in enumerate(models):
-            scores[number, held] = model.decision_function(scaler.transform(view[held]))
+        path = _path(view[rows], label[rows], weights[rows], penalties)
+        scores[:, held] = path.weights @ path.scaler.transform(view[held]).T + path.biases[:, None]
     scores = scores[:, judged]
     losses = [log_loss(row, label[judged], weights[judged]) for row in scores]
     best = int(np.argmin(losses))  # the first, so the stronger penalty, on ties
     if planned.final:
         kept = planned.kept
-        *_, (scaler, model) = _path(final[kept], label[kept], weights[kept], penalties[: best + 1])
-    else:
-        scaler, model = models[best]
+        path = _path(final[kept], label[kept], weights[kept], penalties[: best + 1])
     slope, intercept = platt(scores[best], label[judged], weights[judged])
     return LinearProbe(
-        mean=scaler.mean_,
-        scale=scaler.scale_,
-        weight=model.coef_[0],
-        bias=float(model.intercept_[0]),
+        mean=path.scaler.mean_,
+        scale=path.scaler.scale_,
+        weight=path.weights[best],
+        bias=float(path.biases[best]),
         threshold=best_threshold(scores[best], label[judged], weights[judged]),
         slope=slope,
         intercept=intercept,
@@ -139,17 +140,40 @@ def read_out(
     )
 
 
-def _path(
-    X: Floats, label: NDArray[np.int8], weights: Floats, penalties: tuple[float, ...]
-) -> Iterator[tuple[StandardScaler, LogisticRegression]]:
-    """A model for each C, rising, each started at the one before."""
+class _Path(NamedTuple):
+    """The fits along a path of penalties, on embeddings standardised alike."""
+
+    scaler: StandardScaler
+    weights: Floats  # (penalties, dim)
+    biases: Floats  # (penalties,)
+
+
+def _path(X: Floats, label: NDArray[np.int8], weights: Floats, penalties: tuple[float, ...]) -> _Path:
+    """Logistic regression with each C, rising, started at the one before.
+
+    The objective is scikit-learn's, the weighted mean of the log loss plus `|w|^2 / (2 C sum(weights))`, the bias
+    free, and so is the solver, SciPy's L-BFGS; the iterates are those of `LogisticRegression`, without what it
+    checks and converts in each of them (a third of the time on a thousand rows).
+    """
     scaler = StandardScaler().fit(X)
     Z = scaler.transform(X)
-    start: tuple[Floats, Floats] | None = None
-    for C in penalties:
-        model = LogisticRegression(C=C, tol=1e-6, max_iter=5000, warm_start=True)
-        if start is not None:
-            model.coef_, model.intercept_ = start
-        model.fit(Z, label, sample_weight=weights)
-        start = model.coef_.copy(), model.intercept_.copy()
-        yield scaler, model
+    sign = np.where(label == 1, 1.0, -1.0)
+    total = weights.sum()
+    share, signed = weights / total, sign * weights / total
+    found = np.zeros((len(penalties), Z.shape[1] + 1))
+    start = found[0]
+    for number, C in enumerate(penalties):
+        strength = 1 / (C * total)
+
+        def objective(x: Floats, strength: float = strength) -> tuple[float, Floats]:
+            margin = Z @ x[:-1]
+            margin += x[-1]
+            margin *= sign
+            pull = -signed * expit(-margin)
+            gradient = np.append(Z.T @ pull, pull.sum())
+            gradient[:-1] += strength * x[:-1]
+            return 0.5 * strength * (x[:-1] @ x[:-1]) - share @ log_expit(margin), gradient
+
+        options = {"maxiter": _ITERATIONS, "maxls": 50, "gtol": _GRADIENT, "ftol": 64 * np.finfo(float).eps}
+        start = found[number] = minimize(objective, start, method="L-BFGS-B", jac=True, options=options).x
+    return _Path(scaler, found[:, :-1], found[:, -1])
