@@ -1,18 +1,14 @@
-"""Mean spectra of a folder of 8-bit PNG files, against SciPy's way and against decoding alone; peak memory."""
+"""Mean spectra of a folder of 8-bit PNG files, against SciPy's way and against decoding alone."""
 
 from __future__ import annotations
 
-import re
 import statistics
-import subprocess
-import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
@@ -28,16 +24,13 @@ _TOLERANCE = 1e-6
 _SOURCES = ("Real", "ProGAN")
 
 
-def rows(
-    *, images: int = 100, side: int = 256, rounds: int = 5, memory: tuple[int, int] = (1000, 10_000)
-) -> list[Row]:
-    """Images a second of `fft_hp` and of a report's spectra from files to means, and peak memory.
+def rows(*, images: int = 100, side: int = 256, rounds: int = 5) -> list[Row]:
+    """Images a second of `fft_hp` and of a report's spectra from files to means.
 
     Args:
         images: PNG files of each of two sources.
         side: their height and width.
         rounds: how often each side runs.
-        memory: numbers of images of 64 x 64 whose peak memory is compared.
 
     Raises:
         ArithmeticError: the mean `fft_hp` is more than 1e-6 from SciPy's, frequency by frequency.
@@ -89,13 +82,10 @@ def rows(
         ("fft_hp / decoding alone", "ours", "decoded", 0.8),
         ("density and fft_hp in every statistic / decoding alone", "report", "decoded", 0.5),
     ]
-    speed = [
+    return [
         Row(label, ratio(taken[mine], taken[other]), target, rate[mine], rate[other], "images / s", device())
         for label, mine, other, target in compared
     ]
-    few, many = (peak_memory(n) for n in memory)
-    label = f"peak memory of spectra, {memory[1]:,} images against {memory[0]:,}"
-    return [*speed, Row(label, few / many, 0.9, many, few, "MiB", device())]
 
 
 def write_images(folder: Path, count: int, side: int) -> None:
@@ -123,42 +113,3 @@ def scipy_transform(levels: NDArray[np.uint8]) -> NDArray[np.complex128]:
     """The residual's spectrum of one picture, in float64."""
     grey = levels.astype(np.float64) / 127.5 - 1
     return np.fft.fftshift(np.fft.fft2(grey - ndimage.median_filter(grey, size=3), norm="ortho"))
-
-
-def peak_memory(images: int) -> float:
-    """MiB that a process of its own needs at most for the spectra of so many images of 64 x 64."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        write_images(folder / "once", min(images, 50), 64)
-        files = sorted((folder / "once").iterdir())
-        linked = []
-        for number in range(images):
-            path = folder / f"{number}.png"
-            path.hardlink_to(files[number % len(files)])
-            linked.append((str(path), str(path), _SOURCES[number % 2], "set", 64, 64))
-        columns = ["image_id", "path", "generator", "dataset", "width", "height"]
-        pd.DataFrame(linked, columns=columns).to_parquet(folder / "table.parquet")
-        command = [sys.executable, __file__, str(folder / "table.parquet")]
-        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def _print_peak(table: str) -> None:
-    rows = pd.read_parquet(table)
-    found = spectra(rows, samples=len(rows), workers=THREADS)
-    if sum(found.counts.values()) != len(rows):
-        raise ArithmeticError(f"{len(rows)} images went in; {found.counts} were counted.")
-    print(_peak())
-
-
-def _peak() -> float:
-    """Most memory that this process held, MiB."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # `ru_maxrss` would hold that of the process which started this one
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024  # type: ignore[index]
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes, where there is no /proc
-
-
-if __name__ == "__main__":
-    _print_peak(sys.argv[1])

@@ -272,3 +272,22 @@ def test_reals_alone_can_be_set_against_themselves(made: Made) -> None:
     found = shift(store, table[table["label"] == 0], experiments=EXPERIMENTS[1:], permutations=9)
     assert set(found["source"]) == {"Real"}
     assert set(found["experiment"]) == {"no_filter_vs_filter"}
+
+
+def test_large_samples_are_cut_into_blocks_which_is_said(
+    made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, table, _ = made
+    given = {"encoders": ["one"], "filters": ["lowpass:8px"], "permutations": 19}
+    whole = shift(store, table, **given)
+    assert "blocks" not in capsys.readouterr().err
+    monkeypatch.setattr("bandprobe.analysis.shift.LARGEST", 32)
+    monkeypatch.setattr("bandprobe.metrics.mmd.LARGEST", 32)
+    monkeypatch.setattr("bandprobe.metrics.mmd._BLOCK", 20)
+    cut = shift(store, table, **given)
+    assert "mmd: samples of more than 32 images are cut into blocks" in capsys.readouterr().err
+    differ = (cut["mmd2"] - whole["mmd2"]).abs() > 1e-6
+    # whatever meets data set a's 40 reals, and those of b
+    met = (cut["source"] == "Real") | ((cut["experiment"] == EXPERIMENTS[0]) & (cut["source"] != "Tiny"))
+    assert differ.equals(met)
+    assert (cut.loc[cut["filter"] == "lowpass:8px", "p_value"].dropna() == 0.05).all()

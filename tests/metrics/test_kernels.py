@@ -21,6 +21,14 @@ def test_bandwidth_of_logits_with_an_outlier() -> None:
     assert kernels.median_distance(x) == pytest.approx(np.median(pdist(x)), rel=1e-3)
 
 
+def test_of_many_rows_some_are_taken_from_all_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "LARGEST_MEDIAN", 50)
+    x = np.concatenate([np.zeros((60, 1)), np.ones((60, 1))]) + np.arange(120)[:, None] * 1e-3
+    wanted = np.median(pdist(x[np.linspace(0, 119, 50).astype(int)]))
+    assert kernels.median_distance(x) == pytest.approx(wanted, rel=1e-4)
+    assert wanted > 0.5
+
+
 @pytest.mark.parametrize("copies", [200, 150])
 def test_rows_that_are_equal_have_no_bandwidth(copies: int) -> None:
     x = np.random.default_rng(0).normal(3, 1, (200, 64)).astype(np.float32)

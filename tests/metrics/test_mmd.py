@@ -79,14 +79,15 @@ def test_every_division_by_re_indexing_the_kernel_matrix() -> None:
     m, n = 11, 17
     points = rng.normal(size=(m + n, 3))
     K = np.exp(-0.5 * ((points[:, None] - points[None]) ** 2).sum(-1))
-    signs = mmd.divisions(m, n, 40, rng).astype(np.float32)
+    drawn = mmd.divisions(m, n, 40, rng)
+    signs = drawn.signs
     assert signs.shape == (m + n, 41)
     assert ((signs == 1).sum(axis=0) == m).all()
     assert (signs[:m, 0] == 1).all()
     assert len(np.unique(signs, axis=1).T) == 41
     for biased in (False, True):
         found = mmd.mmd2_of_divisions(
-            lambda rows, columns: K[rows, columns].astype(np.float32), signs, biased=biased
+            lambda rows, columns: K[rows, columns].astype(np.float32), drawn, biased=biased
         )
         for column, value in zip(signs.T, found, strict=True):
             order = np.concatenate([np.flatnonzero(column > 0), np.flatnonzero(column < 0)])
@@ -123,7 +124,7 @@ def test_blocks_give_what_the_whole_matrix_gives(form: str, monkeypatch: pytest.
     found = []
     for rows in (1000, 32, 7):
         monkeypatch.setattr("bandprobe.metrics.kernels.ROWS", rows)
-        monkeypatch.setattr(mmd, "ROWS", rows)
+        monkeypatch.setattr("bandprobe.metrics.divisions.ROWS", rows)
         width = median_distance(x)
         found.append((width, *FORMS[form](x, y, "gaussian", width, 50, np.random.default_rng(0))))
     np.testing.assert_allclose(found[1], found[0], atol=1e-8, rtol=1e-6)
@@ -211,7 +212,7 @@ def test_ties_count_against_a_difference() -> None:
     """Samples of a few repeated values: many permutations give the observed statistic exactly."""
     x, y = np.repeat([[0.0], [1.0]], 3, axis=0), np.repeat([[0.0], [1.0]], 3, axis=0)
     K = np.exp(-((np.vstack([x, y]) - np.vstack([x, y]).T) ** 2) / 2)
-    signs = mmd.divisions(6, 6, 300, np.random.default_rng(0)).astype(np.float32)
+    signs = mmd.divisions(6, 6, 300, np.random.default_rng(0)).signs
     exact = [float(s @ K @ s) for s in signs.T.astype(float)]
     wanted = (1 + sum(value >= exact[0] - 1e-9 for value in exact[1:])) / 301
     assert mmd.two_sample(x, y, "gaussian", 1.0, 300, np.random.default_rng(0)).p_value == wanted == 1.0
@@ -315,3 +316,5 @@ def test_permutations_drawn_before_are_those_drawn_in_the_test() -> None:
     drawn = mmd.divisions(30, 20, 99, np.random.default_rng(5))
     plain = mmd.two_sample(x, y, permutations=99, generator=np.random.default_rng(5))
     assert mmd.two_sample(x, y, labels=drawn) == plain
+    with pytest.raises(ShapeError, match="labels must divide 29 and 20 rows; they divide 30 and 20"):
+        mmd.two_sample(x[1:], y, labels=drawn)

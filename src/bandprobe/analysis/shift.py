@@ -18,8 +18,9 @@ from bandprobe.analysis.spaces import Space, spaces
 from bandprobe.analysis.stored_conditions import stored_encoders
 from bandprobe.errors import InputError, StoreError, did_you_mean
 from bandprobe.filters import parse
+from bandprobe.metrics.divisions import Divisions, divisions
 from bandprobe.metrics.kernels import check_kernel, median_distance
-from bandprobe.metrics.mmd import LARGEST, MMD, PERMUTATIONS, Signs, divisions, paired, two_sample
+from bandprobe.metrics.mmd import LARGEST, MMD, PERMUTATIONS, paired, two_sample
 from bandprobe.metrics.multiplicity import benjamini_hochberg
 from bandprobe.probes import ProbeFile
 from bandprobe.store import EmbeddingStore
@@ -72,6 +73,7 @@ def shift(
         encoders: names in the store; all by default.
         experiments: of `EXPERIMENTS`.
         samples: at most so many images of each source, drawn once: the same for all filters and encoders.
+            More than 20,000 of a source are cut into blocks (`metrics.mmd.two_sample`), which is said.
         permutations: of each test.
         kernel: a name in `metrics.kernels.KERNELS`. Its bandwidth is the median distance between the drawn
             reals, unfiltered, one for each encoder and space (and probe: each has a scale of its own).
@@ -247,9 +249,9 @@ class _Permutations:
 
     def __init__(self, settings: _Settings) -> None:
         self._settings = settings
-        self._drawn: dict[tuple[str, str, int, int], Signs] = {}
+        self._drawn: dict[tuple[str, str, int, int], Divisions] = {}
 
-    def of(self, source: Source, m: int, n: int) -> Signs | None:
+    def of(self, source: Source, m: int, n: int) -> Divisions | None:
         """Those of m of the source's images and n reals; None where the samples are cut into blocks."""
         if max(m, n) > LARGEST:
             return None

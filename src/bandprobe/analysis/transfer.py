@@ -39,6 +39,7 @@ CONFUSION = (
 )  # fmt: skip
 # Of values in tables: below any interval's meaning, above rounding that differs between machines.
 _DECIMALS = 9
+_HELD = 32 * 2**20  # of logits and probabilities at a time
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
@@ -104,24 +105,28 @@ def evaluate(
     with progress.bar("evaluate", len(cells) * len(sets), "cells") as step, ScoreFile(scores) as written:
         for encoder in dict.fromkeys(probe.encoder for probe, _ in cells):
             mine = [cell for cell in cells if cell[0].encoder == encoder]
-            logits, chances, conditions = _scores(store, encoder, mine, ids, written)
             thresholds = np.array([probe.probe.threshold for probe, _ in mine])
-            for one in sets:
-                facts: list[dict[str, Any]] = [{}] * len(mine)
-                found = {metric: np.empty((3, len(mine))) for metric in METRICS}
-                for trial in _trials(one, mine, protocol, relabel, seed, resamples):
-                    place, rows = np.searchsorted(ids, trial.image_id), trial.cells
-                    seen = logits[rows][:, place]
-                    measured = _measure(trial, seen, chances[rows][:, place], thresholds[rows], protocol)
-                    for metric, interval in measured.items():
-                        found[metric][:, rows] = interval
-                    called = _confusion(trial.label, seen, thresholds[rows])
-                    for row, counts in zip(rows, called, strict=True):
-                        probe, spec = mine[row]
-                        facts[row] = _facts(probe, conditions[spec], one, trial, place) | counts
-                tables += _rows(pd.DataFrame(facts), found)
-                confusions.append(pd.DataFrame(facts))
-                step(len(mine))
+            facts: list[list[dict[str, Any]]] = [[{}] * len(mine) for _ in sets]
+            found = [{metric: np.empty((3, len(mine))) for metric in METRICS} for _ in sets]
+            for group in _groups(mine, len(ids)):
+                cells_of_group = [mine[number] for number in group]
+                logits, chances, conditions = _scores(store, encoder, cells_of_group, ids, written)
+                for number, one in enumerate(sets):
+                    for trial in _trials(one, cells_of_group, protocol, relabel, seed, resamples):
+                        place, rows = np.searchsorted(ids, trial.image_id), group[trial.cells]
+                        scored = np.ix_(np.array(trial.cells), place)
+                        seen = logits[scored]
+                        measured = _measure(trial, seen, chances[scored], thresholds[rows], protocol)
+                        for metric, interval in measured.items():
+                            found[number][metric][:, rows] = interval
+                        called = _confusion(trial.label, seen, thresholds[rows])
+                        for row, counts in zip(rows, called, strict=True):
+                            probe, spec = mine[row]
+                            facts[number][row] = _facts(probe, conditions[spec], one, trial, place) | counts
+                    step(len(group))
+            for its_facts, its_metrics in zip(facts, found, strict=True):
+                confusions.append(pd.DataFrame(its_facts))
+                tables += _rows(confusions[-1], its_metrics)
     if confusion is not None:
         with replacing(confusion) as temporary:
             pd.concat(confusions, ignore_index=True)[list(CONFUSION)].to_csv(
@@ -155,6 +160,19 @@ class _Trial:
     label: Labels
     resamples: Resamples | None  # None where a class is missing
     reason: str = ""  # why everything is blank then
+
+
+def _groups(cells: Sequence[Cell], images: int) -> list[NDArray[np.intp]]:
+    """Cells to score at a time, whole filters: as many as keep what is held below `_HELD` bytes."""
+    filters = np.array([spec for _, spec in cells], dtype=object)
+    at_most = max(1, _HELD // (16 * images))
+    groups: list[list[int]] = []
+    for spec in dict.fromkeys(filters):
+        numbers = np.flatnonzero(filters == spec).tolist()
+        if not groups or len(groups[-1]) + len(numbers) > at_most:
+            groups.append([])
+        groups[-1] += numbers
+    return [np.array(group) for group in groups]
 
 
 def _trials(
@@ -207,26 +225,29 @@ def _scores(
     ids: NDArray[np.object_],
     written: ScoreFile,
 ) -> tuple[Floats, Floats, dict[str, _Condition]]:
-    """Logits and probabilities (cells, images); the embeddings of a filter are read once for all its probes."""
+    """Logits and probabilities (cells, images); a filter's embeddings are read once for all its probes."""
     logits, chances = np.empty((2, len(cells), len(ids)))
     conditions = {}
     for spec in dict.fromkeys(spec for _, spec in cells):
-        rows = store.read(encoder, spec, list(ids))
         stored = store.fingerprint(encoder, spec) or {}
         numbers = [number for number, (_, its) in enumerate(cells) if its == spec]
-        for number in numbers:
+        for number in numbers if stored else ():  # what is not stored is found missing below
             _check_same_encoder(cells[number][0], stored)
-        logits[numbers] = logits_of([cells[number][0] for number in numbers], rows.embedding)
-        for number in numbers:
-            probe = cells[number][0]
-            chances[number] = probe.probe.probabilities(logits[number])
-            written.add(ids, probe, spec, rows.embedding, logits[number], chances[number])
+        probes = [cells[number][0] for number in numbers]
+        ac_removed = np.empty(len(ids), np.float32)
+        for places, rows in store.in_parts(encoder, spec, ids):
+            said = logits_of(probes, rows.embedding)
+            ac_removed[places] = rows.ac_removed
+            for number, probe, one in zip(numbers, probes, said, strict=True):
+                logits[number, places] = one
+                chances[number, places] = probe.probe.probabilities(one)
+                written.add(ids[places], probe, spec, rows.embedding, one, chances[number, places])
         grid, cutoff = Geometry.parse(stored["geometry"]).size, parse(spec).cutoff
         conditions[spec] = _Condition(
             spec,
             np.nan if cutoff is None else cutoff.px(grid),
             np.nan if cutoff is None else cutoff.nyq(grid),
-            rows.ac_removed,
+            ac_removed,
         )
     return logits, chances, conditions
 

@@ -100,8 +100,7 @@ def _rows(
         shares = done.clipped_share.cpu().numpy(), done.ac_removed.float().cpu().numpy()
         for encoder in encoders:
             if (encoder.name, done.filter) in wanted:
-                # Copied: a class token is a view that would keep every other token while rows wait.
-                vectors = encoder.embed(done.images).cpu().numpy().copy()
+                vectors = encoder.embed(done.images).cpu().numpy()
                 yield (encoder.name, done.filter), Rows(named, vectors, *shares)
 
 

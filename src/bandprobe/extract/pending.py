@@ -14,7 +14,7 @@ from bandprobe.store import EmbeddingStore, Fingerprint, Rows
 # A part is written when this much is pending. A kill loses less: the store's journal has every finished batch.
 # Every condition's part waits for the disk: with 40 of them, twice a minute takes 1 % of the time.
 _FLUSH_SECONDS = 120.0
-_FLUSH_BYTES = 256 * 2**20
+_FLUSH_BYTES = 64 * 2**20
 
 
 class Pending:
@@ -39,7 +39,10 @@ class Pending:
     def add(self, condition: Condition, place: int, rows: Rows) -> None:
         """Take one batch's rows under one condition; `place` is where the batch stands among all."""
         self._store.jot(condition[0], self._wanted[condition], rows)
-        self._rows.setdefault(condition, []).append((place, rows))
+        # Copied, and by this thread: a class token is a view that would keep every other token while it waits, and what
+        # waits among the temporaries of another thread keeps the memory allocator from using their room again.
+        kept = Rows(*(getattr(rows, name).copy() for name in Rows.__dataclass_fields__))
+        self._rows.setdefault(condition, []).append((place, kept))
         self._bytes += rows.embedding.nbytes
 
     def flush_if_due(self) -> None:

@@ -65,7 +65,7 @@ def median_distance(x: npt.ArrayLike) -> float:
     """The median Euclidean distance between two different rows, a kernel's bandwidth.
 
     Args:
-        x: shape (n, dim), n at least 2. Of more than 10,000 rows the first 10,000 are taken.
+        x: shape (n, dim), n at least 2. Of more than 10,000 rows 10,000 are taken, evenly spread.
 
     Returns:
         The median over all pairs i < j, in the unit of `x`.
@@ -74,7 +74,9 @@ def median_distance(x: npt.ArrayLike) -> float:
         ShapeError: not two rows or more of finite numbers.
         InputError: the median is 0: half of the pairs are equal, and no kernel has that width.
     """
-    values = sample_rows("x", x)[:LARGEST_MEDIAN]
+    values = sample_rows("x", x)
+    if len(values) > LARGEST_MEDIAN:
+        values = values[np.linspace(0, len(values) - 1, LARGEST_MEDIAN).astype(np.intp)]
     points = Points.of(values - values.mean(axis=0))
     n = len(values)
     squares = np.empty(n * (n - 1) // 2, np.float32)

@@ -22,9 +22,9 @@ from bandprobe.metrics.detection import ECE_BINS, METRICS, PD_RATES
 from bandprobe.metrics.resampling import Counts, Resamples
 
 _DECIDED = ("accuracy", "balanced_accuracy", "real_accuracy", "fake_accuracy", "f1", "precision", "recall")
-_BLOCK = 1_000_000  # counts cumulated at a time, some 12 bytes each in each thread: they should stay in cache
+_BLOCK = 250_000  # counts cumulated at a time, some 12 bytes each in each thread: they should stay in cache
 _CONDITIONS = 64  # whose orders are held at a time
-_MATRIX = 8_000_000  # cells of a matrix factor, 8 bytes each
+_MATRIX = 2_000_000  # cells of a matrix factor, 8 bytes each
 
 
 def replicates(

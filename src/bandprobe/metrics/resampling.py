@@ -11,6 +11,8 @@ from bandprobe.errors import InputError
 
 Counts = npt.NDArray[np.uint8]
 
+_BLOCK = 250_000  # draws at a time, 16 bytes each
+
 
 @dataclass(frozen=True)
 class Resamples:
@@ -75,7 +77,7 @@ def draw_counts(n: int, size: int, generator: np.random.Generator) -> Counts:
     if n < 1 or size < 1:
         raise InputError(f"n and size must be at least 1; got {n} images and {size} resamples.")
     by_image = np.empty((n, size), dtype=np.uint8)
-    block = max(1, 1_000_000 // n)
+    block = max(1, _BLOCK // n)
     for begin in range(0, size, block):
         rows = min(block, size - begin)
         drawn = generator.integers(0, n, size=(rows, n), dtype=np.int64) + n * np.arange(rows)[:, None]

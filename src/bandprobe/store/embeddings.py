@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from bandprobe.errors import DiskError, StoreError
@@ -40,6 +41,8 @@ from bandprobe.store.parts import (
     write_part,
 )
 from bandprobe.store.verify import damage, set_aside
+
+_AT_A_TIME = 1024  # rows of a condition
 
 
 class EmbeddingStore:
@@ -239,39 +242,79 @@ class EmbeddingStore:
         Raises:
             StoreError: an image is missing, or a part is damaged.
         """
-        tables = [read_part(part) for part in self._parts(encoder, filter)]
-        if not tables:
+        parts = self._found(encoder, filter)
+        asked = np.array(sorted(ids_of(parts)) if ids is None else list(ids), dtype=object)
+        wanted, inverse = np.unique(asked, return_inverse=True)
+        embedding = np.empty((0, 0), np.float32)
+        shares = np.empty((2, len(wanted)), np.float32)
+        for places, rows in self.in_parts(encoder, filter, wanted):
+            if not embedding.size:
+                embedding = np.empty((len(wanted), rows.embedding.shape[1]), np.float32)
+            embedding[places] = rows.embedding
+            shares[:, places] = rows.clipped_share, rows.ac_removed
+        found = Rows(wanted, embedding, *shares)
+        if np.array_equal(asked, wanted):
+            return found
+        return Rows(*(getattr(found, name)[inverse] for name in Rows.__dataclass_fields__))
+
+    def in_parts(
+        self,
+        encoder: str,
+        filter: str,  # noqa: A002
+        ids: npt.NDArray[np.object_],
+    ) -> Iterator[tuple[npt.NDArray[np.intp], Rows]]:
+        """A condition's embeddings, some at a time, for what need not have all of them in memory.
+
+        Args:
+            encoder: the encoder's name.
+            filter: the canonical filter spec.
+            ids: which images: sorted, each once.
+
+        Yields:
+            Places in `ids` with their rows; each place once.
+
+        Raises:
+            StoreError: a part is damaged; or, after all that is there, an image is missing.
+        """
+        left = np.ones(len(ids), bool)
+        for part in self._found(encoder, filter):
+            if not left.any():
+                return
+            table = read_part(part)
+            names, rows = np.unique(table.column("image_id").to_numpy().astype(object), return_index=True)
+            places = np.minimum(np.searchsorted(ids, names), len(ids) - 1)
+            # Earlier versions let two processes store one image; its vectors are the same.
+            new = (ids[places] == names) & left[places]
+            left[places[new]] = False
+            places, names, rows = places[new], names[new], rows[new]
+            columns = (
+                matrix(table),
+                *(table.column(name).to_numpy() for name in ("clipped_share", "ac_removed")),
+            )
+            for start in range(0, len(rows), _AT_A_TIME):
+                some = slice(start, start + _AT_A_TIME)
+                yield places[some], Rows(names[some], *(column[rows[some]] for column in columns))
+        if left.any():
+            raise StoreError(
+                f"{left.sum()} of {len(ids)} images have no embedding of {encoder!r} at {filter!r} "
+                f"in {str(self.root)!r}, e.g. {ids[left][0]}; make them with `bandprobe embed`."
+            )
+
+    def _found(self, encoder: str, filter: str) -> list[Path]:  # noqa: A002
+        """A condition's parts.
+
+        Raises:
+            StoreError: there is no such condition.
+        """
+        parts = self._parts(encoder, filter)
+        if not parts:
             filters = [spec for name, spec in self.conditions() if name == encoder]
             known = ", ".join(filters or sorted({name for name, _ in self.conditions()})) or "nothing"
             raise StoreError(
                 f"the store {str(self.root)!r} holds no embeddings of {encoder!r} at {filter!r} (it holds "
                 f"{known}); make them with `bandprobe embed`."
             )
-        held = [table.column("image_id").to_numpy() for table in tables]
-        held_ids = np.concatenate(held).astype(object)
-        matrices = [matrix(table) for table in tables]
-        order = np.argsort(held_ids, kind="stable")
-        if ids is None:
-            # Earlier versions let two processes store one image; its vectors are the same.
-            first = np.ones(len(order), bool)
-            first[1:] = held_ids[order][1:] != held_ids[order][:-1]
-            rows = order[first]
-        else:
-            wanted = np.asarray(ids, dtype=object)
-            spots = np.searchsorted(held_ids[order], wanted)
-            spots = np.minimum(spots, len(order) - 1)
-            rows = order[spots]
-            absent = held_ids[rows] != wanted
-            if absent.any():
-                raise StoreError(
-                    f"{absent.sum()} of {len(wanted)} images have no embedding of {encoder!r} at {filter!r} "
-                    f"in {str(self.root)!r}, e.g. {wanted[absent][0]}; make them with `bandprobe embed`."
-                )
-        shares = {
-            name: np.concatenate([table.column(name).to_numpy() for table in tables])[rows]
-            for name in ("clipped_share", "ac_removed")
-        }
-        return Rows(held_ids[rows], np.concatenate(matrices)[rows], **shares)
+        return parts
 
     def verify(self, step: Step = lambda done=1: None) -> Iterator[tuple[Path, str]]:
         """Read every part with its checksums.

@@ -111,7 +111,7 @@ def read_part(part: Path, columns: list[str] | None = None) -> pa.Table:
     """
     try:
         # One file, not a data set: the partition's folder names must not add columns.
-        table = pq.ParquetFile(part, page_checksum_verification=True).read(columns)
+        table = pq.ParquetFile(part, page_checksum_verification=True).read(columns, use_threads=False)
         table.validate(full=True)
         _check_columns(table, columns or list(_TYPES))
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
