@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_OUT ?= runs/demo
 
-.PHONY: demo test trust lint types bench lock clean
+.PHONY: demo test trust lint types bench bench-check lock clean
 
 demo: $(READY)
 	$(BIN)/bandprobe demo --out $(DEMO_OUT)
@@ -27,6 +27,10 @@ types: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+
+# A few ratios against those of benchmarks/baseline.json, with slack for a busy machine.
+bench-check: $(READY)
+	$(BIN)/python benchmarks/run.py --check
 
 # The pinned set, then the package itself, built with the pinned build backend.
 $(READY): requirements.lock pyproject.toml

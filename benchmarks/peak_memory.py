@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -27,14 +28,15 @@ _SOURCES = ("Real", "A", "B")
 _FILTERS = ("none", "lowpass:4px", "lowpass:8px", "lowpass:16px")
 
 
-def rows(*, images: int = 10_000) -> list[Row]:
+def rows(*, images: int = 6000, stages: Sequence[str] = STAGES) -> list[Row]:
     """Peak memory of each stage at a tenth of the images, over that at all of them.
 
     Args:
         images: pictures of 64 x 64, a third of them real.
+        stages: of `STAGES`.
     """
     found = []
-    for stage in STAGES:
+    for stage in stages:
         few, many = (peak(stage, number) for number in (images // 10, images))
         label = f"peak memory of {stage}, {images:,} images against {images // 10:,}"
         found.append(Row(label, few / many, 0.9, many, few, "MiB", device()))

@@ -11,15 +11,27 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from bandprobe import progress
+import probes
+import sweep_efficiency
+from bandprobe import encoders, progress
 from bandprobe.columns import aligned
+from bandprobe.extract import extract
+from bandprobe.filters import expand
+from bandprobe.images import Geometry
 from bandprobe.metrics import mmd
+from bandprobe.metrics.replication import replicates
+from bandprobe.metrics.resampling import Resamples
 from bandprobe.seeding import generator
-from side_by_side import device
+from bandprobe.store import EmbeddingStore
+from side_by_side import THREADS, device
 
 Work = Callable[[], object]
 
@@ -40,7 +52,48 @@ def mmd_test(test: Callable[..., mmd.MMD], samples: int, dim: int, permutations:
     return partial(test, x, y, bandwidth=float(np.sqrt(2 * dim)), permutations=permutations)
 
 
+def embedding(images: int, conditions: int) -> Work:
+    """A whole extraction with an encoder that ships, into a new store each time."""
+    folder = TemporaryDirectory()
+    table = sweep_efficiency.write_micro_images(Path(folder.name) / "images", images)
+    encoder, specs = encoders.load("micro-dino"), expand([f"lowpass:1..{conditions}/1px"])
+    stores = count()
+
+    def work() -> None:
+        store = EmbeddingStore(Path(folder.name) / f"store-{next(stores)}")
+        extract(store, table, [encoder], specs, geometry=Geometry.squash(64))
+
+    return work
+
+
+def fitting(study: probes.Study) -> Work:
+    """All of a study's probes, into a new folder each time."""
+    folder = TemporaryDirectory()
+    store, table = probes.written(Path(folder.name) / "store", study)
+    runs = count()
+
+    def work() -> None:
+        probes.ours(store, table, study, Path(folder.name) / f"probes-{next(runs)}")
+
+    return work
+
+
+def resampling(cells: int, images: int) -> Work:
+    """Every metric of cells in a thousand resamples."""
+    draw = generator(0, "slopes", "bootstrap")
+    labels = np.repeat([0, 1], images // 2)
+    scores = draw.standard_normal((cells, images)) + labels
+    resamples = Resamples.draw(images // 2, images // 2, 1000, draw)
+    return partial(replicates, labels, scores, 1 / (1 + np.exp(-scores)), np.zeros(cells), resamples)
+
+
 MEASURES = (
+    Measure("embed, images", 1, (128, 256, 512), lambda n: embedding(n, 8)),
+    Measure("embed, conditions", 1, (8, 16, 32), lambda k: embedding(128, k)),
+    Measure("train, probes", 1, (4, 8, 16), lambda n: fitting(probes.Study(n, 4, 512))),
+    Measure("train, dimension", 1, (512, 1024, 2048), lambda dim: fitting(probes.Study(4, 4, dim))),
+    Measure("bootstrap, cells", 1, (64, 128, 256), lambda k: resampling(k, 1000)),
+    Measure("bootstrap, images", 1, (500, 1000, 2000), lambda n: resampling(64, n)),
     Measure("MMD, vectors", 2, (4000, 8000, 16_000), lambda n: mmd_test(mmd.two_sample, n, 256)),
     Measure("MMD, dimension", 1, (1024, 2048, 4096), lambda dim: mmd_test(mmd.two_sample, 2000, dim)),
     Measure("MMD of pairs, vectors", 2, (2000, 4000, 8000), lambda n: mmd_test(mmd.paired, n, 256)),
@@ -89,6 +142,7 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="TEXT", help="measures whose name has this text")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    torch.set_num_threads(THREADS)
     with progress.quiet():
         table = [line(measure, options.rounds) for measure in MEASURES if options.only in measure.name]
     print("\n".join(aligned(("cost of", "sizes", "seconds", "slope", "expected"), table)))

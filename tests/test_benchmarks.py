@@ -26,7 +26,10 @@ def filter_bank(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def check_rows(rows: list[dict[str, object]]) -> None:
     names = [str(row["name"]) for row in rows]
     assert len(set(names)) == len(names)
-    for beginning in ("filter bank", "sweep efficiency", "fft_hp", "MMD permutations"):
+    for beginning in (
+        "filter bank", "sweep efficiency", "encoder passes", "whole study", "fft_hp", "MMD, two samples",
+        "MMD permutations", "bootstrap", "probes", "bandprobe --help", "re-run", "peak memory", "bf16",
+    ):  # fmt: skip
         assert any(name.startswith(beginning) for name in names), beginning
     for row in rows:
         assert set(row) == KEYS
@@ -75,3 +78,25 @@ def test_sides_that_differ_are_not_timed(filter_bank: ModuleType, monkeypatch: p
     monkeypatch.setattr(filter_bank, "ways", wrong)
     with pytest.raises(ArithmeticError, match="filter bank: the sides must agree to 1e-05"):
         filter_bank.rows(images=1, side=16, rounds=1, sweep="lowpass:4px")
+
+
+def test_a_ratio_that_fell_by_more_than_the_slack_is_named(
+    filter_bank: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert filter_bank  # the benchmarks are there
+    run = pytest.importorskip("run", reason="the benchmarks are not beside the tests")
+    baseline = tmp_path / "baseline.json"
+    baseline.write_text(json.dumps({"one": 2.0, "two": 10.0}))
+    monkeypatch.setattr(run, "BASELINE", baseline)
+    assert run.slower({"one": 1.3, "two": 5.9}) == ["two"]
+    slow = run.Row("two", 1.0, 0.0, 1.0, 1.0, "s", "here")
+    fast = run.Row("two", 9.0, 0.0, 1.0, 1.0, "s", "here")
+    measured = iter([[slow], [fast]])
+    monkeypatch.setattr(run, "checked", lambda: {"two": lambda: next(measured)})
+    assert run.check() == {"two": 9.0}  # a second look at what seems slow
+
+
+def test_every_checked_row_has_a_baseline(filter_bank: ModuleType) -> None:
+    assert filter_bank  # the benchmarks are there
+    run = pytest.importorskip("run", reason="the benchmarks are not beside the tests")
+    assert set(json.loads(run.BASELINE.read_text())) == set(run.checked())

@@ -52,6 +52,13 @@ def test_every_measure_of_mmd_runs(slopes: ModuleType) -> None:
         assert 0 < p_value <= 1
 
 
+def test_the_other_measures_do_their_work(slopes: ModuleType) -> None:
+    with slopes.progress.quiet():
+        slopes.embedding(4, 2)()
+        slopes.fitting(slopes.probes.Study(2, 1, 8, 120, 100))()
+    assert slopes.resampling(3, 40)()["auroc"].shape == (3, 1000)
+
+
 def test_errors_of_blocks_are_those_from_the_whole_matrix(slopes: ModuleType) -> None:
     mmd_error = pytest.importorskip("mmd_error", reason=ABSENT)
     found = mmd_error.errors(samples=64, dim=3, draws=4, apart=1.0)
