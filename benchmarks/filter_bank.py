@@ -6,6 +6,7 @@ import statistics
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -20,7 +21,7 @@ from side_by_side import THREADS, Row, check_equal, device, ratio, times
 _TOLERANCE = 1e-5
 _UNIT = "ms per image and radius"
 
-Batches = Iterator[NDArray[np.float32]]
+Batches = Iterator[NDArray[Any]]
 
 
 def rows(*, images: int = 32, side: int = 224, rounds: int = 7, sweep: str = "thesis") -> list[Row]:
@@ -67,8 +68,9 @@ def ways(specs: list[Filter], pixels: NDArray[np.float32]) -> dict[str, Callable
     shape = (pixels.shape[2], pixels.shape[3])
     tensor = torch.from_numpy(pixels)
     bank = FilterBank(specs, shape)
-    shifted = [np.fft.fftshift(gain(spec.steps[0], shape)).astype(np.float32) for spec in specs]
-    whole = [np.fft.ifftshift(mask) for mask in shifted]
+    double = [np.fft.fftshift(gain(spec.steps[0], shape)) for spec in specs]
+    single = [mask.astype(np.float32) for mask in double]
+    whole = [np.fft.ifftshift(mask) for mask in single]
     half = [np.ascontiguousarray(mask[:, : shape[1] // 2 + 1]) for mask in whole]
     torch_whole, torch_half = ([torch.from_numpy(mask) for mask in masks] for masks in (whole, half))
 
@@ -76,19 +78,17 @@ def ways(specs: list[Filter], pixels: NDArray[np.float32]) -> dict[str, Callable
         for _, filtered in bank(tensor):
             yield filtered.numpy()
 
-    def numpy_each_radius() -> Batches:
+    def numpy_each_radius(images: NDArray[Any], masks: list[NDArray[Any]]) -> Batches:
         with ThreadPoolExecutor(THREADS) as pool:
-            for mask in shifted:
-                filtered = np.empty_like(pixels)
+            for mask in masks:
+                filtered = np.empty_like(images)
 
-                def one(
-                    image: int, mask: NDArray[np.float32] = mask, to: NDArray[np.float32] = filtered
-                ) -> None:
+                def one(image: int, mask: NDArray[Any] = mask, to: NDArray[Any] = filtered) -> None:
                     for channel in range(3):
-                        spectrum = np.fft.fftshift(np.fft.fft2(pixels[image, channel]))
+                        spectrum = np.fft.fftshift(np.fft.fft2(images[image, channel]))
                         to[image, channel] = np.fft.ifft2(np.fft.ifftshift(spectrum * mask)).real
 
-                list(pool.map(one, range(len(pixels))))
+                list(pool.map(one, range(len(images))))
                 yield filtered
 
     def torch_each_radius() -> Batches:
@@ -107,7 +107,8 @@ def ways(specs: list[Filter], pixels: NDArray[np.float32]) -> dict[str, Callable
 
     return {
         "ours": ours,
-        "filter bank": numpy_each_radius,
+        "filter bank": lambda: numpy_each_radius(pixels.astype(np.float64), double),
+        "filter bank / the same in single precision": lambda: numpy_each_radius(pixels, single),
         "filter bank / PyTorch, complex FFT per radius": torch_each_radius,
         "filter bank / PyTorch, one shared real FFT": torch_shared,
         "filter bank / SciPy, one shared real FFT": scipy_shared,
@@ -115,12 +116,17 @@ def ways(specs: list[Filter], pixels: NDArray[np.float32]) -> dict[str, Callable
 
 
 def in_parts(specs: list[Filter], pixels: NDArray[np.float32]) -> Callable[[], object]:
-    """Our bank as `embed` runs it: each thread filters a part of the batch of its own, whose images stay the same."""
+    """Our bank as `embed` runs it: a part of the batch for each thread, which keeps nothing of a filter."""
     tensor = torch.from_numpy(pixels)
     bank = FilterBank(specs, (pixels.shape[2], pixels.shape[3]))
     count = torch.get_num_threads()
     parts = torch.split(tensor, -(-len(tensor) // count))
-    return lambda: deque(in_lanes(bank, parts, count), maxlen=0)
+
+    def work(part: torch.Tensor) -> tuple[()]:
+        deque(bank(part), maxlen=0)
+        return ()
+
+    return lambda: deque(in_lanes(work, parts, count), maxlen=0)
 
 
 def _drained(way: Callable[[], Batches]) -> Callable[[], object]:

@@ -10,11 +10,12 @@ import pytest
 from sklearn import metrics as sk
 
 from bandprobe.analysis import evaluate, test_sets
+from bandprobe.analysis.logits import logits_of
 from bandprobe.analysis.transfer import COLUMNS
 from bandprobe.errors import InputError, StoreError
 from bandprobe.metrics import METRICS
 from bandprobe.metrics.batches import BATCHED
-from bandprobe.probes import ProbeFile, train
+from bandprobe.probes import LinearProbe, ProbeFile, train
 from bandprobe.protocol import Protocol
 from bandprobe.store import EmbeddingStore, Rows, fingerprint
 
@@ -306,3 +307,39 @@ def test_a_probe_of_other_weights_is_refused(grid: Grid, tmp_path: Path) -> None
     mine = [p for p in probes if p.encoder == "one" and p.train_filter == "none"]
     with pytest.raises(InputError, match=r"trained on embeddings made otherwise .*encoder\.weights"):
         evaluate(other, manifest(), mine, ["none"])
+
+
+def test_results_and_scores_do_not_depend_on_how_the_store_was_filled(grid: Grid, tmp_path: Path) -> None:
+    store, probes, results, folder = grid
+    rng = np.random.default_rng(2)
+    other = EmbeddingStore(tmp_path / "store")
+    with other:
+        for encoder, spec in store.conditions():
+            made, rows = store.fingerprint(encoder, spec), store.read(encoder, spec)
+            assert made is not None
+            for piece in np.array_split(rng.permutation(len(rows.image_id)), 7):
+                other.write(
+                    encoder, made, Rows(*(getattr(rows, name)[piece] for name in Rows.__dataclass_fields__))
+                )
+    again = evaluate(other, manifest(), probes, SPECS, scores=tmp_path / "scores.parquet", resamples=200)
+    pd.testing.assert_frame_equal(again, results, check_exact=True)
+    one, two = (pd.read_parquet(at / "scores.parquet") for at in (folder, tmp_path))
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+
+
+def linear(weight: np.ndarray) -> ProbeFile:
+    dim = len(weight)
+    probe = LinearProbe(np.zeros(dim), np.ones(dim), weight, 0.0, 0.0, 1.0, 0.0, None, "split")
+    return ProbeFile(probe, "one", "one", "ProGAN", "gan", "none", {}, {})
+
+
+def test_equal_vectors_tie_wherever_they_stand() -> None:
+    rng = np.random.default_rng(3)
+    vector = rng.standard_normal(384).astype("f4")
+    for probes in (1, 2, 5):
+        files = [linear(rng.standard_normal(384)) for _ in range(probes)]
+        found = [logits_of(files, np.tile(vector, (n, 1))) for n in (1, 3, 7, 8, 9, 1023)]
+        for row in range(probes):
+            assert len({value for logits in found for value in logits[row].tolist()}) == 1
+        exact = [float(file.probe.weight @ vector.astype("f8")) for file in files]
+        assert found[0][:, 0] == pytest.approx(exact, rel=1e-8)

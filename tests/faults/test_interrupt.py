@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +47,28 @@ def workers(command: Command) -> list[int]:
     """Its child processes that have loaded what they work with: a starting Python says when it is stopped."""
     children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
     return [int(pid) for pid in children if "sklearn" in Path(f"/proc/{pid}/maps").read_text()]
+
+
+SWALLOWED = """
+import os, signal
+import bandprobe.cli as cli
+from bandprobe.cli import app
+
+def command(*_, **__):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+    except KeyboardInterrupt:
+        raise ValueError("what a library makes of any exception") from None
+
+app.app = command
+cli.main()
+"""
+
+
+def test_a_library_that_makes_another_error_of_it_changes_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (130, WORDS)
 
 
 def test_embed_stops_and_goes_on(server: Server, pictures: Path, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from bandprobe.errors import InputError
 from bandprobe.probes import LinearProbe, ProbeFile
 
+_BITS = 30  # of a logit that count; float32, which vectors are in, has 24
+
 
 def logits_of(probes: Sequence[ProbeFile], embedding: NDArray[np.float32]) -> NDArray[np.float64]:
     """What probes say of the same images; all linear ones in one product.
@@ -35,7 +37,9 @@ def logits_of(probes: Sequence[ProbeFile], embedding: NDArray[np.float32]) -> ND
     if linear:
         directions = np.stack([probe.direction for probe in linear.values()])
         offsets = np.array([[probe.offset] for probe in linear.values()])
-        logits[list(linear)] = directions @ embedding.T.astype(np.float64) + offsets
+        # A product rounds by where in it a vector stands: without the last bits equal vectors tie, in any order.
+        mantissa, exponent = np.frexp(directions @ embedding.T.astype(np.float64) + offsets)
+        logits[list(linear)] = np.ldexp(np.rint(np.ldexp(mantissa, _BITS)), exponent - _BITS)
     for row, file in enumerate(probes):
         if row not in linear:
             logits[row] = file.probe.logits(embedding)

@@ -38,6 +38,11 @@ class ScoreFile:
         self._path = path
         self._writer: pq.ParquetWriter | None = None
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is written."""
+        return self._path is not None
+
     def __enter__(self) -> ScoreFile:
         if self._path is not None:
             temporary = self._stack.enter_context(replacing(self._path))
@@ -54,7 +59,7 @@ class ScoreFile:
         ids: NDArray[np.object_],
         probe: ProbeFile,
         spec: str,
-        embedding: NDArray[np.float32],
+        outputs: NDArray[np.float32],
         logits: Floats,
         chances: Floats,
     ) -> None:
@@ -64,7 +69,7 @@ class ScoreFile:
             ids: of the images, (n,).
             probe: what was asked.
             spec: the test filter.
-            embedding: of the images under it, (n, dim).
+            outputs: what the head gives before its last layer, (n, size).
             logits: what the probe says, (n,).
             chances: the same as calibrated probabilities, (n,).
         """
@@ -75,7 +80,6 @@ class ScoreFile:
             pa.DictionaryArray.from_arrays(constant, pa.array([text]))
             for text in (probe.encoder, probe.trained_on, probe.train_filter, spec)
         ]
-        outputs = np.ascontiguousarray(probe.probe.outputs(embedding), np.float32)
         starts = pa.array(np.arange(len(ids) + 1, dtype=np.int32) * outputs.shape[1])
         listed = pa.ListArray.from_arrays(starts, pa.array(outputs.ravel()))
         columns = [pa.array(ids.tolist(), pa.string()), *texts, pa.array(logits), pa.array(chances), listed]

@@ -235,13 +235,20 @@ def _scores(
             _check_same_encoder(cells[number][0], stored)
         probes = [cells[number][0] for number in numbers]
         ac_removed = np.empty(len(ids), np.float32)
+        outputs: list[NDArray[np.float32]] = []
         for places, rows in store.in_parts(encoder, spec, ids):
-            said = logits_of(probes, rows.embedding)
+            logits[np.ix_(numbers, places)] = logits_of(probes, rows.embedding)
             ac_removed[places] = rows.ac_removed
-            for number, probe, one in zip(numbers, probes, said, strict=True):
-                logits[number, places] = one
-                chances[number, places] = probe.probe.probabilities(one)
-                written.add(ids[places], probe, spec, rows.embedding, one, chances[number, places])
+            if written.wanted:
+                some = [probe.probe.outputs(rows.embedding) for probe in probes]
+                outputs = outputs or [np.empty((len(ids), one.shape[1]), np.float32) for one in some]
+                for whole, one in zip(outputs, some, strict=True):
+                    whole[places] = one
+        for number, probe in zip(numbers, probes, strict=True):
+            chances[number] = probe.probe.probabilities(logits[number])
+        # After all parts, which lie as the run that stored them was stopped and started: rows in the ids' order.
+        for number, probe, output in zip(numbers, probes, outputs, strict=written.wanted):
+            written.add(ids, probe, spec, output, logits[number], chances[number])
         grid, cutoff = Geometry.parse(stored["geometry"]).size, parse(spec).cutoff
         conditions[spec] = _Condition(
             spec,

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 
 _GRACE = 1.0  # seconds in which the command may put its things in order
 _sent = threading.Event()
@@ -27,6 +28,8 @@ def watch(last_words: Callable[[], int]) -> None:
         return  # Python gives signals to the main thread
     read, write = os.pipe()
     os.set_blocking(write, False)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _raise)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     # joblib's tracker counts the semaphores of workers that `leave` killed, removes them, and says so.
     given = os.environ.get("PYTHONWARNINGS")
@@ -60,6 +63,12 @@ def leave(code: int) -> None:
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    """Python's own handler, but known of before a library turns the exception into one of its own."""
+    _sent.set()
+    signal.default_int_handler(number, frame)
 
 
 def _wait(pipe: int, last_words: Callable[[], int]) -> None:
