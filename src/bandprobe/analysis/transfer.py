@@ -237,7 +237,7 @@ def _scores(
         ac_removed = np.empty(len(ids), np.float32)
         outputs: list[NDArray[np.float32]] = []
         for places, rows in store.in_parts(encoder, spec, ids):
-            logits[np.ix_(numbers, places)] = logits_of(probes, rows.embedding)
+            logits[np.ix_(np.array(numbers), places)] = logits_of(probes, rows.embedding)
             ac_removed[places] = rows.ac_removed
             if written.wanted:
                 some = [probe.probe.outputs(rows.embedding) for probe in probes]
