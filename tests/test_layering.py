@@ -12,7 +12,7 @@ import bandprobe
 
 ROOT = Path(bandprobe.__file__).parent
 ORDER = [
-    "_version", "errors", "protocol", "columns", "machine", "seeding", "progress", "files", "shipped", "images",
+    "_version", "errors", "protocol", "columns", "machine", "seeding", "progress", "cluster", "parallel", "files", "shipped", "images",
     "datasets", "filters", "encoders", "store", "extract", "probes", "metrics", "analysis", "audit", "report",
     "config", "run", "record", "study", "selftest", "demo", "cli",
 ]  # fmt: skip

@@ -135,7 +135,11 @@ class Analysis(_Section):
 
 
 class Run(_Section):
-    """`[run]`: how."""
+    """`[run]`: how.
+
+    `engine = "ray"` does the work on a Ray cluster: that at `address`, or this machine's cores. `actors` is how
+    many of its workers hold encoders.
+    """
 
     protocol: str | list[str] = "corrected"
     seed: int = Field(default=0, ge=0)
@@ -144,6 +148,9 @@ class Run(_Section):
     batch_size: int | None = Field(default=None, gt=0)
     compile: bool = False
     workers: int | None = Field(default=None, gt=0)
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    actors: int | None = Field(default=None, gt=0)
 
     @field_validator("protocol")
     @classmethod

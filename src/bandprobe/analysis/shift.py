@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import product, starmap
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bandprobe import progress, seeding
+from bandprobe import parallel, progress, seeding
 from bandprobe.analysis.filter_pairs import cutoffs, geometry_of
 from bandprobe.analysis.sources import Source, drawn_sources
 from bandprobe.analysis.spaces import Space, spaces
@@ -34,6 +34,7 @@ SAMPLES = 1000
 SMALLEST = 5  # images of a source; fewer make no test
 _SAME = 1e-4  # bandwidths: an image's embeddings nearer than that to each other differ by rounding alone
 _DECIMALS = 9
+_SHARES = 2  # of an encoder's conditions for each core of a cluster
 
 Vectors = NDArray[np.floating[Any]]
 
@@ -111,9 +112,11 @@ def shift(
     with progress.bar("mmd", sum(map(len, conditions.values())), "conditions") as step:
         for encoder, specs in conditions.items():
             seen = spaces(store, encoder, probes)
-            for found in _of_encoder(store, encoder, specs, seen, sources, experiments, settings):
-                rows += found
-                step()
+            calls = ((store, encoder, some, seen, sources, experiments, settings) for some in _shares(specs))
+            for share in parallel.each(_of_share, calls, lambda _, calls: starmap(_of_encoder, calls)):
+                for found in share:
+                    rows += found
+                    step()
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     keys = ["encoder", "space", "experiment"]
     table["q_value"] = table.groupby(keys)["p_value"].transform(lambda p: benjamini_hochberg(p.to_numpy()))
@@ -187,6 +190,18 @@ def _by_sweep(spec: str) -> tuple[bool, bool, str, float]:
     filter_ = parse(spec)
     cutoff = filter_.cutoff
     return spec != "none", spec != "identity", filter_.sweep, cutoff.value if cutoff else 0.0
+
+
+def _shares(specs: Sequence[str]) -> list[Sequence[str]]:
+    """The conditions of an encoder as a cluster shares them out: each share draws the same permutations."""
+    cores = parallel.spread()
+    size = -(-len(specs) // (_SHARES * cores)) if cores > 1 else len(specs)
+    return [specs[start : start + size] for start in range(0, len(specs), size)]
+
+
+def _of_share(*given: Any) -> Iterable[list[dict[str, Any]]]:
+    """`_of_encoder`, for another process."""
+    return list(_of_encoder(*given))
 
 
 def _of_encoder(

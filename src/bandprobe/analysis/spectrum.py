@@ -7,19 +7,22 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from itertools import tee
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bandprobe import progress
+from bandprobe import parallel, progress
 from bandprobe.analysis.source_spectra import SourceSpectra, Sums
 from bandprobe.analysis.spectrum_pictures import Source, choose, draw, equal_numbers, fitting, side_reader
 from bandprobe.errors import ImageError, InputError
 from bandprobe.filters import Filter, parse
 from bandprobe.images import MAX_PIXELS, REAL, decode, image_id, parse_colour
+from bandprobe.images.decode import Colour
 from bandprobe.metrics import luma
 from bandprobe.metrics.grey import Images, crop, grey_of
 from bandprobe.metrics.radial import Rings
@@ -86,32 +89,7 @@ def spectra(
     with threads, ThreadPoolExecutor(workers) as pool:
         side, taken = fitting(drawn, samples, size, side_reader(manifest, pool))
 
-        def load(path: str) -> tuple[Images, str]:
-            rgb = decode(path, background=colour, max_pixels=max_pixels)
-            if min(rgb.shape[:2]) < side:
-                raise ImageError(f"smaller than the crop of {side} px")
-            if spec.kind != "none":
-                return _filtered(rgb, spec, side), image_id(rgb) if hashed else path
-            grey = luma(rgb, side)
-            # A third of the picture's bytes. What two pictures share is looked at again in `_identified`.
-            return grey, hashlib.sha256(grey.data).hexdigest() if hashed else path
-
-        def gather(paths: Sequence[str]) -> tuple[Sums, dict[str, str], dict[str, str]]:
-            """What a block adds, the identities of its pictures, and why the others are left out."""
-            pictures: list[Any] = []
-            ids: dict[str, str] = {}
-            reasons: dict[str, str] = {}
-            for path in paths:
-                try:
-                    picture, ids[path] = load(path)
-                    pictures.append(picture)
-                except ImageError as error:
-                    reasons[path] = str(error)
-            sums = Sums(side, asked, rings)
-            if pictures:
-                sums.add(np.stack(pictures))
-            return sums, ids, reasons
-
+        gather = _Gather(side, asked, rings, spec, colour, max_pixels, hashed)
         found = {source: Sums(side, asked, rings) for source in taken}
         ids: dict[Source, dict[str, str]] = {source: {} for source in taken}
         left_out: dict[str, str] = {}
@@ -139,6 +117,45 @@ def spectra(
     return SourceSpectra(side, found, asked, rings, str(spec), left_out)
 
 
+@dataclass(frozen=True)
+class _Gather:
+    """What a block of pictures adds; of crops of `side`, their copies told apart by `hashed` where nobody has."""
+
+    side: int
+    kinds: Kinds
+    rings: Rings
+    spec: Filter
+    background: Colour
+    max_pixels: int
+    hashed: bool
+
+    def __call__(self, paths: Sequence[str]) -> tuple[Sums, dict[str, str], dict[str, str]]:
+        """The sums, the identities of the pictures in them, and why the others are left out."""
+        pictures: list[Any] = []
+        ids: dict[str, str] = {}
+        reasons: dict[str, str] = {}
+        for path in paths:
+            try:
+                picture, ids[path] = self._load(path)
+                pictures.append(picture)
+            except ImageError as error:
+                reasons[path] = str(error)
+        sums = Sums(self.side, self.kinds, self.rings)
+        if pictures:
+            sums.add(np.stack(pictures))
+        return sums, ids, reasons
+
+    def _load(self, path: str) -> tuple[Images, str]:
+        rgb = decode(path, background=self.background, max_pixels=self.max_pixels)
+        if min(rgb.shape[:2]) < self.side:
+            raise ImageError(f"smaller than the crop of {self.side} px")
+        if self.spec.kind != "none":
+            return _filtered(rgb, self.spec, self.side), image_id(rgb) if self.hashed else path
+        grey = luma(rgb, self.side)
+        # A third of the picture's bytes. What two pictures share is looked at again in `_identified`.
+        return grey, hashlib.sha256(grey.data).hexdigest() if self.hashed else path
+
+
 def _filtered(rgb: NDArray[np.uint8], spec: Filter, size: int) -> NDArray[np.float32]:
     images = np.moveaxis(rgb, 2, 0)[None].astype(np.float32) / 255
     grey: NDArray[np.float32] = grey_of(spec(images))[0]
@@ -161,14 +178,18 @@ def _in_order(
     ahead: int,
 ) -> Iterator[tuple[tuple[Source, Sequence[str]], Any]]:
     """Each block and what became of it, in the order given, with at most so many under way."""
-    waiting: deque[tuple[tuple[Source, Sequence[str]], Future[Any]]] = deque()
-    for block in blocks:
-        waiting.append((block, pool.submit(work, block[1])))
-        if len(waiting) > ahead:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    for done, future in waiting:
-        yield done, future.result()
+
+    def in_threads(work: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        waiting: deque[Future[Any]] = deque()
+        for call in calls:
+            waiting.append(pool.submit(work, *call))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        for future in waiting:
+            yield future.result()
+
+    done, begun = tee(blocks)
+    yield from zip(done, parallel.each(work, ((paths,) for _, paths in begun), in_threads), strict=True)
 
 
 def _identified(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bandprobe import progress, seeding
+from bandprobe import parallel, progress, seeding
 from bandprobe.analysis.logits import logits_of
 from bandprobe.analysis.score_file import ScoreFile
 from bandprobe.analysis.test_set import TestSet, test_sets
@@ -111,19 +112,27 @@ def evaluate(
             for group in _groups(mine, len(ids)):
                 cells_of_group = [mine[number] for number in group]
                 logits, chances, conditions = _scores(store, encoder, cells_of_group, ids, written)
-                for number, one in enumerate(sets):
-                    for trial in _trials(one, cells_of_group, protocol, relabel, seed, resamples):
-                        place, rows = np.searchsorted(ids, trial.image_id), group[trial.cells]
-                        scored = np.ix_(np.array(trial.cells), place)
-                        seen = logits[scored]
-                        measured = _measure(trial, seen, chances[scored], thresholds[rows], protocol)
-                        for metric, interval in measured.items():
-                            found[number][metric][:, rows] = interval
-                        called = _confusion(trial.label, seen, thresholds[rows])
-                        for row, counts in zip(rows, called, strict=True):
-                            probe, spec = mine[row]
-                            facts[number][row] = _facts(probe, conditions[spec], one, trial, place) | counts
-                    step(len(group))
+                met, ahead = tee(
+                    (number, trial, np.searchsorted(ids, trial.image_id), group[trial.cells])
+                    for number, one in enumerate(sets)
+                    for trial in _trials(one, cells_of_group, protocol, relabel, seed, resamples)
+                )
+                calls = (
+                    (trial, logits[scored], chances[scored], thresholds[rows], protocol)
+                    for _, trial, place, rows in ahead
+                    for scored in [np.ix_(np.array(trial.cells), place)]
+                )
+                for (number, trial, place, rows), (measured, called) in zip(
+                    met, parallel.each(_measure, calls), strict=True
+                ):
+                    for metric, interval in measured.items():
+                        found[number][metric][:, rows] = interval
+                    for row, counts in zip(rows, called, strict=True):
+                        probe, spec = mine[row]
+                        facts[number][row] = (
+                            _facts(probe, conditions[spec], sets[number], trial, place) | counts
+                        )
+                    step(len(rows))
             for its_facts, its_metrics in zip(facts, found, strict=True):
                 confusions.append(pd.DataFrame(its_facts))
                 tables += _rows(confusions[-1], its_metrics)
@@ -206,8 +215,14 @@ def _trials(
 
 def _measure(
     trial: _Trial, logits: Floats, chances: Floats, thresholds: Floats, protocol: Protocol
+) -> tuple[dict[str, Interval], list[dict[str, float]]]:
+    """Every metric of a trial's cells, and their counts."""
+    return _metrics(trial, logits, chances, thresholds, protocol), _confusion(trial.label, logits, thresholds)
+
+
+def _metrics(
+    trial: _Trial, logits: Floats, chances: Floats, thresholds: Floats, protocol: Protocol
 ) -> dict[str, Interval]:
-    """Every metric of a trial's cells."""
     if trial.resamples is None:
         blank = np.full(len(logits), np.nan)
         nothing = {metric: Interval(blank, blank, blank) for metric in METRICS}

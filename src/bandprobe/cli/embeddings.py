@@ -9,6 +9,8 @@ import typer
 
 from bandprobe import progress
 from bandprobe.cli.options import (
+    Actors,
+    Address,
     Background,
     BatchSize,
     Compile,
@@ -16,6 +18,7 @@ from bandprobe.cli.options import (
     Device,
     EmbeddingBatch,
     EncoderNames,
+    Engine,
     FilterSpecs,
     Geometry,
     Json,
@@ -32,7 +35,6 @@ from bandprobe.cli.options import (
     listed,
     show,
 )
-from bandprobe.cli.studies import Engine
 from bandprobe.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,7 +63,9 @@ def embed(
     geometry: Geometry = "squash:224",
     layout: Layout = "auto",
     background: Background = "white",
-    engine: Annotated[Engine, typer.Option(help="Where the encoders run.")] = Engine.local,
+    engine: Engine = "local",
+    address: Address = None,
+    actors: Actors = None,
     device: Device = "auto",
     precision: Precision = "fp32",
     protocol: Annotated[
@@ -83,6 +87,7 @@ def embed(
     bandprobe embed photos/ --encoder dinov2-small --filter fda:0.01:reference=Real jpeg:75 --store embeddings
     """
     from bandprobe import encoders
+    from bandprobe.cluster import Cluster
     from bandprobe.extract import extract, import_table
     from bandprobe.files import check_output
     from bandprobe.filters import check, expand
@@ -101,6 +106,7 @@ def embed(
     if grid is not None:
         for spec in specs:
             check(spec, grid.size)
+    cluster = Cluster.asked(engine, address, device=device, actors=actors)
     check_output(store)
     held = EmbeddingStore(store, {r.name: name for r, name in zip(references, names, strict=True)})
     place, threads = beside(store), workers or cores()
@@ -109,7 +115,11 @@ def embed(
         looked_up = [encoders.load_table(name) for name in tables]
         computed = [name for name in names if name not in tables]
         loaded = encoders.load_all(
-            computed, device=device, precision=precision, protocol=switches, compiled=compiled
+            computed,
+            device="cpu" if cluster else device,
+            precision=precision,
+            protocol=switches,
+            compiled=compiled,
         )
         manifest = build(
             data,
@@ -132,6 +142,7 @@ def embed(
             batch_size=batch_size,
             workers=threads,
             protocol=switches,
+            cluster=cluster,
         )
         kept = manifest.without(done.left_out)
         wanted, own_grid = [str(spec) for spec in specs], "squash:224" if grid is None else geometry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -47,6 +47,22 @@ Compile = Annotated[
     typer.Option(
         "--compile",
         help="Compile the encoders first: a minute once, then 5 to 10 % faster; needs a C++ compiler.",
+    ),
+]
+Engine = Annotated[Literal["local", "ray"], typer.Option(help="Where the encoders run: local, or ray.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Ray's cluster: auto, HOST:PORT or ray://HOST:PORT; this machine's cores by default.",
+        metavar="ADDRESS",
+    ),
+]
+Actors = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Ray's workers that hold encoders; one for each GPU, or else core, by default.",
+        metavar="N",
     ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images a batch.", metavar="N")]

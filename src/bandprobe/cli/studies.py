@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from bandprobe import progress
-from bandprobe.cli.options import Compile, EmbeddingBatch, Json, Quiet, Strict, listed, show
+from bandprobe.cli.options import Actors, Address, Compile, EmbeddingBatch, Json, Quiet, Strict, listed, show
 
 if TYPE_CHECKING:
     from bandprobe.run import Run
-
-
-class Engine(str, Enum):
-    """Where the encoder runs."""
-
-    local = "local"
 
 
 def demo(
@@ -38,7 +31,11 @@ def study(
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; runs/NAME by default.", metavar="DIR")
     ] = None,
-    engine: Annotated[Engine, typer.Option(help="Where the encoders run.")] = Engine.local,
+    engine: Annotated[
+        Literal["local", "ray"] | None, typer.Option(help="Where the work is done: local, or ray.")
+    ] = None,
+    address: Address = None,
+    actors: Actors = None,
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="At most so many images of each generator and split.", metavar="N"),
@@ -87,6 +84,9 @@ def study(
             batch_size=batch_size,
             compile=compiled or None,
             workers=workers,
+            engine=engine,
+            address=address,
+            actors=actors,
             seed=seed,
             strict=strict or None,
             protocol=protocol,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bandprobe.encoders.catalogue import Entry
 from bandprobe.encoders.compound_names import anchored, expand_names
 from bandprobe.encoders.names import Reference, display_name, distinct, resolve, twin
-from bandprobe.encoders.registry import catalogue, load, load_all, load_table
+from bandprobe.encoders.registry import catalogue, load, load_again, load_all, load_table
 
 if TYPE_CHECKING:
     from bandprobe.encoders.protocol import Encoder
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Encoder", "Entry", "Reference", "Table", "anchored", "catalogue", "display_name", "distinct", "expand_names",
-    "load", "load_all", "load_table", "resolve", "twin",
+    "load", "load_again", "load_all", "load_table", "resolve", "twin",
 ]  # fmt: skip
 
 # What brings torch or NumPy, which names and the catalogue do without, is imported on first use.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bandprobe.encoders.compiled import Compiled
+from bandprobe.encoders.origin import Origin
 from bandprobe.encoders.preprocessing import Preprocessing, Triple
 from bandprobe.errors import EncoderError, ShapeError
 from bandprobe.images.geometry import Geometry
@@ -40,9 +41,11 @@ class Encoder(ABC):
         fingerprint: everything that changes a vector, as text. Neither device nor batch size is in it.
         native_geometry: how the authors resized and cropped, or None when that is unknown.
         is_detector: whether the vector is a finished detector's logit, so that no probe is trained on it.
+        origin: what it was loaded from; None where it was not loaded by name.
     """
 
     is_detector: bool = False
+    origin: Origin | None = None
 
     def __init__(
         self,
@@ -62,6 +65,12 @@ class Encoder(ABC):
         self.fingerprint = {"definition": DEFINITION, **fingerprint, "precision": precision}
         self.normalise_with(preprocessing.mean, preprocessing.std)
         self._forward: Callable[[Tensor], Tensor] = self._embed
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its weights."""
+        model = getattr(self, "_model", None)
+        return 0 if model is None else sum(each.numel() * each.element_size() for each in model.parameters())
 
     def normalise_with(self, mean: Triple, std: Triple) -> None:
         """Normalise pixels otherwise than before; the fingerprint follows.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bandprobe import shipped
 from bandprobe.encoders.catalogue import ENTRIES, Entry
 from bandprobe.encoders.names import WEIGHTED, Reference, resolve
+from bandprobe.encoders.origin import Origin
 from bandprobe.errors import EncoderError
 from bandprobe.protocol import CORRECTED, Protocol
 
@@ -74,6 +75,22 @@ def load_all(
     return [loader(reference) for reference in references]
 
 
+def load_again(origins: Sequence[Origin], *, device: str | torch.device = "auto") -> list[Encoder]:
+    """Encoders as they were loaded by another process; a part that several of them share is loaded once.
+
+    Raises:
+        EncoderError: as `load`.
+        DiskError: as `load`.
+    """
+    loaders: dict[tuple[object, ...], _Loader] = {}
+    loaded = []
+    for origin in origins:
+        asked = origin.precision, origin.protocol, origin.compiled, origin.revision
+        loader = loaders.setdefault(asked, _Loader(device, *asked))
+        loaded.append(loader(origin.reference))
+    return loaded
+
+
 def load_table(name: str) -> Table:
     """The embeddings of `table:FILE.parquet`.
 
@@ -122,6 +139,9 @@ class _Loader:
                 encoder.normalise_with(*IMAGENET)
             if self._compiled and reference.kind in WEIGHTED and not reference.parts:
                 encoder.compile()
+            encoder.origin = Origin(
+                reference, self._precision, self._protocol, self._compiled, self._revision
+            )
             self._loaded[reference] = encoder
         return self._loaded[reference]
 

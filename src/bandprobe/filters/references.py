@@ -72,6 +72,14 @@ class References:
         self._files: dict[str, tuple[str, NDArray[np.uint8]]] = {}
         self._held = lru_cache(maxsize=_HELD)(self._drawn_picture)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: what was drawn from and read so far, without the table and the pictures held."""
+        return {**self.__dict__, "_table": None, "_held": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._held = lru_cache(maxsize=_HELD)(self._drawn_picture)
+
     def __call__(self, step: Step, ids: Sequence[str]) -> torch.Tensor:
         """The references of some images.
 

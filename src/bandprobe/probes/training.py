@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from bandprobe import progress, seeding
+from bandprobe import parallel, progress, seeding
 from bandprobe.errors import InputError
 from bandprobe.files import output_folder
 from bandprobe.filters import parse
@@ -96,14 +97,17 @@ def train(
     folder, root = output_folder(out).resolve(), store.root.resolve()
     tasks = [(encoder, spec) for encoder in sources for spec in train_filters if sets_of[spec]]
     few = len(tasks) < _FEW
-    run = Parallel(n_jobs=1 if few else workers, return_as="generator")
     calls = (
-        delayed(_fit_all)(root, encoder, sources[encoder], spec, sets_of[spec], folder, recipe)
-        for encoder, spec in tasks
+        (root, encoder, sources[encoder], spec, sets_of[spec], folder, recipe) for encoder, spec in tasks
     )
+
+    def in_processes(function: Callable[..., list[ProbeFile]], calls: Iterable[tuple[Any, ...]]) -> Any:
+        run = Parallel(n_jobs=1 if few else workers, return_as="generator")
+        return run(delayed(function)(*call) for call in calls)
+
     files: list[ProbeFile] = []
     with progress.bar("train", sum(len(sets_of[spec]) for _, spec in tasks), "probes") as step:
-        for found in run(calls):
+        for found in parallel.each(_fit_all, calls, in_processes):
             files += found
             step(len(found))
     return files

@@ -102,7 +102,7 @@ class Embedding:
         run = self._plan.settings.run
         return encoders.load_all(
             names,
-            device=run.device,
+            device="cpu" if self._plan.cluster else run.device,  # here only to know what workers load
             precision=run.precision,
             protocol=self._plan.protocol,
             compiled=run.compile,
@@ -134,6 +134,7 @@ class Embedding:
             reference_folder=plan.reference_folder,
             sources=table,
             shared=None if plan.base is None else plan.base / "store",
+            cluster=plan.cluster,
         )
         self.left_out.update(done.left_out)
         passes["done"] += done.passes

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bandprobe.cluster import Cluster
 from bandprobe.encoders import distinct, expand_names, resolve
 from bandprobe.errors import EncoderError, InputError
 from bandprobe.filters import check, expand
@@ -89,6 +90,12 @@ class Plan:
             train_filters=tuple(map(str, train)),
             workers=settings.run.workers or cores(),
         )
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """Where the work is done; None for this process."""
+        run = self.settings.run
+        return Cluster.asked(run.engine, run.address, device=run.device, actors=run.actors)
 
     @property
     def protocol(self) -> Protocol:

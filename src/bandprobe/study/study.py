@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bandprobe import config, progress
+from bandprobe import config, parallel, progress
 from bandprobe.files import output_folder
 from bandprobe.protocol import SWITCHES, THESIS, Protocol
 from bandprobe.run import Run, write_table
@@ -46,7 +46,8 @@ class Study:
     def with_options(self, **options: Any) -> Study:
         """The study with options replaced where not None.
 
-        `limit`, `strict`, `equalise`, `device`, `batch_size`, `compile`, `workers`, `seed`, `protocol`.
+        `limit`, `strict`, `equalise`, `device`, `batch_size`, `compile`, `workers`, `engine`, `address`,
+        `actors`, `seed`, `protocol`.
         """
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         data: dict[str, Any] = {
@@ -77,7 +78,9 @@ class Study:
             BandprobeError: wrong use, unusable input, or a disk that failed; what was finished is kept.
         """
         folder = output_folder(out or Path("runs") / self.name)
-        return Runner(Plan.of(self.config, folder, self.folder), self.caveats).run()
+        plan = Plan.of(self.config, folder, self.folder)
+        with parallel.on(plan.cluster):
+            return Runner(plan, self.caveats).run()
 
     def ablate(self, out: str | Path | None = None) -> Run:
         """Run the study, and again with each switch of the published protocol on its own, and with the thesis's.
