@@ -170,6 +170,8 @@ class Cluster:
             try:
                 versions, unseen = ray.get(answer)
             except ray.exceptions.RayError as error:
+                if node not in self.nodes():
+                    continue  # gone since
                 raise InputError(f"worker {node.host} does not answer: {_one_line(error)}.") from None
             for name, mine in here.items():
                 if versions.get(name) != mine:

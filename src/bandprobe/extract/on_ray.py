@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import socket
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from bandprobe.extract.memory import suitable
 from bandprobe.extract.pictures import Pictures
 from bandprobe.extract.plan import Condition, Plan, plan
 from bandprobe.extract.task import Extraction, Task
-from bandprobe.store import EmbeddingStore, Fingerprint, Rows, difference
+from bandprobe.store import EmbeddingStore, Fingerprint, Rows
 
 _PART = 256 * 2**20  # bytes of embeddings that a worker holds, in parts of all conditions
 _ROWS = 4096  # images of a chunk, at most
@@ -169,7 +168,11 @@ def _wave(
     apart = gpu if cluster.apart is None else cluster.apart
     tables = list(chunks)
     rows = max(len(table) for table in tables)
-    attempts = ray.remote(num_cpus=0)(Attempts).remote()
+    # On this process's machine: those of workers may leave.
+    beside = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )
+    attempts = ray.remote(num_cpus=0, scheduling_strategy=beside)(Attempts).remote()
     told = (ray.put(work), attempts)
     stream = ray.data.from_arrow(tables)
     if apart:
@@ -262,6 +265,8 @@ class _Worker:
             if _may("encode", rows, attempts):
                 passes, lost = self._done(rows, _here(work))
         except Exception as found:
+            if type(found).__module__.partition(".")[0] == "ray":
+                raise  # the machine is leaving
             kind, error = type(found).__name__, str(found)
         return {
             "passes": [passes],
@@ -342,10 +347,11 @@ def _load(work: Work) -> list[Encoder]:
     """The encoders, seen to be those of the process that planned the work."""
     loaded = load_again(work.encoders, device=work.device)
     for encoder in loaded:
-        if wrong := difference(work.fingerprints[encoder.name], encoder.fingerprint):
+        asked = work.fingerprints[encoder.name]
+        if wrong := [key for key, value in asked.items() if encoder.fingerprint.get(key) != value]:
             raise EncoderError(
-                f"worker {socket.gethostname()} loads another {encoder.name!r} than this process ({wrong}); give "
-                "workers the same weights."
+                f"worker {socket.gethostname()} loads another {encoder.name!r} than this process (in "
+                f"{', '.join(wrong)}); give workers the same files."
             )
     return loaded
 
@@ -354,8 +360,6 @@ def _here(work: Any) -> Work:
     """The work, with this process standing where the planning one stands."""
     found: Work = work if isinstance(work, Work) else importlib.import_module("ray").get(work)
     os.chdir(found.folder)
-    if found.folder not in sys.path:
-        sys.path.insert(0, found.folder)
     return found
 
 
