@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,17 @@ class Cluster:
                 )
         return None
 
+    def ready(self) -> None:
+        """See that Ray is installed and answers at the address, before anything else takes time.
+
+        Raises:
+            InputError: as `connect`.
+        """
+        if self.address in (None, "local"):
+            _ray()
+        else:
+            self.connect()
+
     def connect(self) -> Any:
         """Ray, connected; once for a process.
 
@@ -77,16 +89,18 @@ class Cluster:
         if self.address not in (None, "auto", "local"):
             _check_answers(str(self.address))
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # What its core says to standard error is no news to a user: what fails is raised.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         own = self.address in (None, "local")
         try:
-            ray.init(
-                address="local" if own else self.address,
-                num_cpus=cores() if own else None,
-                include_dashboard=False if own else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            with _silent_stderr():
+                ray.init(
+                    address="local" if own else self.address,
+                    num_cpus=cores() if own else None,
+                    include_dashboard=False if own else None,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
         except ConnectionError:
             raise InputError(
                 f"no Ray cluster at {self.address!r}; start one with `ray start --head`, or leave --address out to "
@@ -186,6 +200,20 @@ class Cluster:
                 )
 
 
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """A block in which nothing reaches standard error, not even from C++."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _ray() -> Any:
     try:
         ray = importlib.import_module("ray")
@@ -204,8 +232,9 @@ def _look() -> Any:
     def look(folder: str, paths: list[str], packages: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
         import importlib.metadata
         import os
+        import platform
 
-        found = {"Python": ".".join(map(str, sys.version_info[:3]))}
+        found = {"Python": platform.python_version()}
         for name in packages:
             try:
                 found[name] = importlib.metadata.version(name)

@@ -9,6 +9,7 @@ from bandprobe.cli import (
     data,
     embedding_space,
     embeddings,
+    plan,
     probe_import,
     shift,
     spectra,
@@ -42,6 +43,7 @@ def _root(
 for _command in (
     studies.demo,
     studies.study,
+    plan.plan,
     data.index,
     data.filter_images,
     audit.audit,

@@ -107,6 +107,8 @@ def embed(
         for spec in specs:
             check(spec, grid.size)
     cluster = Cluster.asked(engine, address, device=device, actors=actors)
+    if cluster is not None:
+        cluster.ready()
     check_output(store)
     held = EmbeddingStore(store, {r.name: name for r, name in zip(references, names, strict=True)})
     place, threads = beside(store), workers or cores()

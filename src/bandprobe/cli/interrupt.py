@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 _GRACE = 1.0  # seconds in which the command may put its things in order
@@ -50,19 +51,32 @@ def done() -> None:
 
 def leave(code: int) -> None:
     """End the process and its workers at once: no thread is waited for, no library tidies up."""
-    from multiprocessing import active_children
-
     try:
-        for child in active_children():
-            if child.pid:
-                with contextlib.suppress(OSError):  # gone already
-                    os.kill(child.pid, signal.SIGKILL)
+        for child in _below(os.getpid()):
+            with contextlib.suppress(OSError):  # gone already
+                os.kill(child, signal.SIGKILL)
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[?25h")  # the cursor, which progress bars hide
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
         os._exit(code)
+
+
+def _below(process: int) -> list[int]:
+    """A process's children, theirs, and so on: workers, and what Ray starts on this machine."""
+    from multiprocessing import active_children
+
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # gone already
+            parents[int(entry.parent.name)] = int(entry.read_text(errors="replace").rpartition(")")[2].split()[1])
+    found = [child.pid for child in active_children() if child.pid]  # where there is no /proc
+    generation = [process]
+    while generation:
+        generation = [child for child, parent in parents.items() if parent in generation]
+        found += generation
+    return found
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -172,8 +172,7 @@ def _wave(
     beside = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
     )
-    attempts = ray.remote(num_cpus=0, scheduling_strategy=beside)(Attempts).remote()
-    told = (ray.put(work), attempts)
+    told = (ray.remote(num_cpus=0, scheduling_strategy=beside)(Foreman).remote(work),)
     stream = ray.data.from_arrow(tables)
     if apart:
         stream = stream.map_batches(
@@ -194,22 +193,27 @@ def _wave(
         if said["kind"]:
             raise _error(said["kind"], said["error"])
         yield said["passes"], dict(zip(said["lost"], said["reasons"], strict=True))
-    if again := ray.get(attempts.again.remote()):
+    if again := ray.get(told[0].again.remote()):
         progress.say(
             f"{again} chunks of images were begun again: the worker that had them died, or its machine left."
         )
 
 
-class Attempts:
-    """How often each chunk was begun, kept apart from the workers that die of some.
+class Foreman:
+    """Tells workers what they must know, and whether they may begin a chunk; apart from those that die of some.
 
     Ray begins work that was lost again, for ever: what killed two workers is for smaller chunks.
     """
 
     _MOST = 2
 
-    def __init__(self) -> None:
+    def __init__(self, work: Work) -> None:
+        self._work = work
         self._begun: Counter[str] = Counter()
+
+    def work(self) -> Work:
+        """What workers must know."""
+        return self._work
 
     def begin(self, chunk: str) -> bool:
         """Whether a worker may try it."""
@@ -221,17 +225,24 @@ class Attempts:
         return sum(count > 1 for count in self._begun.values())
 
 
-def _may(stage: str, rows: pa.Table, attempts: Any) -> bool:
+def _may(stage: str, rows: pa.Table, foreman: Any) -> bool:
     key = f"{stage} {rows.column('image_id')[0]}"
-    allowed: bool = importlib.import_module("ray").get(attempts.begin.remote(key))
+    allowed: bool = importlib.import_module("ray").get(foreman.begin.remote(key))
     return allowed
 
 
-def _decode(rows: pa.Table, work: Any, attempts: Any) -> Iterator[pa.Table]:
+def _told(foreman: Any) -> Work:
+    """The work, with this process standing where the planning one stands."""
+    work: Work = importlib.import_module("ray").get(foreman.work.remote())
+    os.chdir(work.folder)
+    return work
+
+
+def _decode(rows: pa.Table, foreman: Any) -> Iterator[pa.Table]:
     """A chunk's pictures, a pass's at a time; a worker's first half where decoders are apart."""
-    if not _may("decode", rows, attempts):
+    if not _may("decode", rows, foreman):
         return
-    work = _here(work)
+    work = _told(foreman)
     for part in _passes(rows):
         ids, pixels, lost = _read(part, work)
         held = {image: place for place, image in enumerate(ids)}
@@ -256,14 +267,16 @@ class _Worker:
 
     def __init__(self) -> None:
         self._encoders: list[Encoder] = []
+        self._work: Work | None = None
 
-    def __call__(self, rows: pa.Table, work: Any, attempts: Any) -> dict[str, Any]:
+    def __call__(self, rows: pa.Table, foreman: Any) -> dict[str, Any]:
         """Do a chunk, and say what was done: errors too are said, since what kills a worker is tried again."""
         passes, kind, error = 0, "", ""
         lost: dict[str, str] = {}
         try:
-            if _may("encode", rows, attempts):
-                passes, lost = self._done(rows, _here(work))
+            if _may("encode", rows, foreman):
+                self._work = self._work or _told(foreman)
+                passes, lost = self._done(rows, self._work)
         except Exception as found:
             if type(found).__module__.partition(".")[0] == "ray":
                 raise  # the machine is leaving
@@ -354,13 +367,6 @@ def _load(work: Work) -> list[Encoder]:
                 f"{', '.join(wrong)}); give workers the same files."
             )
     return loaded
-
-
-def _here(work: Any) -> Work:
-    """The work, with this process standing where the planning one stands."""
-    found: Work = work if isinstance(work, Work) else importlib.import_module("ray").get(work)
-    os.chdir(found.folder)
-    return found
 
 
 def _origin(encoder: Encoder) -> Origin:

@@ -50,7 +50,7 @@ class Runner:
         found = record.finished(folder, key, needed)
         if found is not None:
             return self._again(found)
-        self._unfinish()
+        self._begin()
         from bandprobe import probes
         from bandprobe.analysis import evaluate, test_sets
         from bandprobe.store import EmbeddingStore
@@ -195,8 +195,10 @@ class Runner:
         progress.say(f"{self.plan.folder} is finished and its inputs are unchanged: nothing to do.")
         return Run(self.plan.folder, content)
 
-    def _unfinish(self) -> None:
+    def _begin(self) -> None:
         """From here on the folder's results may be those of other inputs than its record says."""
+        if self.plan.cluster is not None:
+            self.plan.cluster.ready()
         path = self.plan.folder / "run.json"
         with contextlib.suppress(OSError, ValueError):
             write_json(path, {**json.loads(path.read_text(encoding="utf-8")), "finished": None})
