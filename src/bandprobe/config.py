@@ -12,6 +12,7 @@ from bandprobe.encoders import anchored
 from bandprobe.errors import InputError, did_you_mean
 from bandprobe.images.equalise import AUTO, Equalise
 from bandprobe.protocol import Protocol
+from bandprobe.remote import is_remote
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -138,7 +139,8 @@ class Run(_Section):
     """`[run]`: how.
 
     `engine = "ray"` does the work on a Ray cluster: that at `address`, or this machine's cores. `actors` is how
-    many of its workers hold encoders.
+    many of its workers hold encoders. `store` is where embeddings go: a folder or `s3://bucket/path`, by default
+    `store` in the run's folder.
     """
 
     protocol: str | list[str] = "corrected"
@@ -151,6 +153,7 @@ class Run(_Section):
     engine: Literal["local", "ray"] = "local"
     address: str | None = None
     actors: int | None = Field(default=None, gt=0)
+    store: str | None = None
 
     @field_validator("protocol")
     @classmethod
@@ -219,6 +222,8 @@ def _anchored(config: Config, folder: Path) -> Config:
     """The configuration with relative paths taken from `folder`."""
 
     def anchor(path: str) -> str:
+        if is_remote(path):
+            return path
         name, equals, rest = path.partition("=")
         if equals and not (folder / path).exists():
             return f"{name}={anchor(rest)}"
@@ -235,7 +240,10 @@ def _anchored(config: Config, folder: Path) -> Config:
     encoders = config.encoders.model_copy(
         update={"names": [anchored(name, folder) for name in config.encoders.names]}
     )
-    return config.model_copy(update={"data": data.model_copy(update=changes), "encoders": encoders})
+    run = config.run.model_copy(update={"store": config.run.store and anchor(config.run.store)})
+    return config.model_copy(
+        update={"data": data.model_copy(update=changes), "encoders": encoders, "run": run}
+    )
 
 
 def _first(error: ValidationError) -> str:

@@ -80,7 +80,9 @@ def inputs(
         [reference.name, reference.kind, reference.target, _stats(reference.files)]
         for reference in references
     ]
-    chosen = settings.model_dump(mode="json", exclude={"run": {"workers", "engine", "address", "actors"}})
+    chosen = settings.model_dump(
+        mode="json", exclude={"run": {"workers", "engine", "address", "actors", "store"}}
+    )
     facts = [__version__, chosen, weights, _stats(files), _IMAGES]
     digest = hashlib.sha256(json.dumps(facts).encode())
     digest.update(images[_IMAGES].to_csv(index=False).encode())

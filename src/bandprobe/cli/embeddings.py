@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bandprobe.probes import ProbeFile
     from bandprobe.probes.network_settings import Settings
     from bandprobe.store import EmbeddingStore
+    from bandprobe.store.bucket import Place
 
 ManifestFile = Annotated[
     Path | None,
@@ -50,9 +51,13 @@ ManifestFile = Annotated[
 ]
 
 
-def beside(store: Path) -> Path:
-    """Where `embed` leaves the manifest of a store: beside it, so that the store holds embeddings alone."""
-    return store.with_name(f"{store.name}.manifest.parquet")
+def beside(store: Place) -> Path:
+    """Where `embed` leaves the manifest of a store: beside it, so that the store holds embeddings alone.
+
+    That of a store on object storage lies in the current folder.
+    """
+    name = f"{store.name}.manifest.parquet"
+    return store.with_name(name) if isinstance(store, Path) else Path(name)
 
 
 def embed(
@@ -95,6 +100,7 @@ def embed(
     from bandprobe.images import Manifest, build
     from bandprobe.machine import cores
     from bandprobe.protocol import Protocol
+    from bandprobe.remote import is_remote
     from bandprobe.store import EmbeddingStore
 
     switches = Protocol.parse(protocol)
@@ -109,9 +115,10 @@ def embed(
     cluster = Cluster.asked(engine, address, device=device, actors=actors)
     if cluster is not None:
         cluster.ready()
-    check_output(store)
+    if not is_remote(store):
+        check_output(store)
     held = EmbeddingStore(store, {r.name: name for r, name in zip(references, names, strict=True)})
-    place, threads = beside(store), workers or cores()
+    place, threads = beside(held.root), workers or cores()
     with progress.quiet(quiet):
         tables = [name for name in names if encoders.resolve(name).kind == "table"]
         looked_up = [encoders.load_table(name) for name in tables]
@@ -158,7 +165,7 @@ def embed(
         **done.left_out,
     }
     if json:
-        show({"store": str(store), "manifest": str(beside(store)), "passes": done.passes, "saved": done.saved,
+        show({"store": str(store), "manifest": str(place), "passes": done.passes, "saved": done.saved,
               "left_out": left_out})  # fmt: skip
     else:
         typer.echo(f"{done.passes:,} encoder passes done, {done.saved:,} saved by the store {store}")
@@ -168,7 +175,7 @@ def embed(
 def train(
     out: Out,
     store: Annotated[
-        Path | None, typer.Option(help="The embedding store.", metavar="DIR", show_default=False)
+        str | None, typer.Option(help="The embedding store.", metavar="DIR", show_default=False)
     ] = None,
     manifest: ManifestFile = None,
     encoder: Annotated[
@@ -453,7 +460,7 @@ def _embedded(store: EmbeddingStore, given: Path | None) -> pd.DataFrame:
     from bandprobe.images import Manifest
 
     path = given or beside(store.root)
-    if given is None and not path.exists():
+    if given is None and not path.exists() and isinstance(store.root, Path):
         path = store.root.parent / "manifest.parquet"  # a run's folder
     if not path.exists():
         raise InputError(f"no manifest at {str(path)!r}; give it with --manifest.")

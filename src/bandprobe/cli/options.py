@@ -74,7 +74,12 @@ Strict = Annotated[bool, typer.Option("--strict", help="Fail where an image stan
 Outside = Annotated[bool, typer.Option("--outside", help="Let a table name images outside its own folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")]
-Store = Annotated[Path, typer.Option(help="The embedding store.", metavar="DIR", show_default=False)]
+Store = Annotated[
+    str,
+    typer.Option(
+        help="The embedding store, also on S3: s3://bucket/path.", metavar="DIR", show_default=False
+    ),
+]
 Out = Annotated[Path, typer.Option(help="The folder to write to.", metavar="DIR", show_default=False)]
 
 

@@ -23,9 +23,7 @@ def _root() -> None:
 
 @app.command()
 def verify(
-    store: Annotated[
-        Path, typer.Argument(help="The embedding store, or a run's folder.", show_default=False)
-    ],
+    store: Annotated[str, typer.Argument(help="The embedding store, or a run's folder.", show_default=False)],
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Set damaged parts aside: what they held is made anew next time."),
@@ -38,8 +36,9 @@ def verify(
     Example: bandprobe store verify runs/bedroom/store --repair
     """
     from bandprobe.store import EmbeddingStore, is_sealed
+    from bandprobe.store.bucket import place
 
-    root = store / "store" if (store / "run.json").is_file() else store
+    root = place(f"{store}/store" if Path(store, "run.json").is_file() else store)
     held = EmbeddingStore(root)
     with progress.quiet(quiet):
         recovered = held.recover() if repair else 0
@@ -48,8 +47,8 @@ def verify(
             raise InputError(f"no embeddings in {str(root)!r}; `bandprobe embed` makes them.")
         with progress.bar("verify", len(parts), "parts") as step:
             damaged = {str(part): reason for part, reason in held.verify(step)}
-        aside = {name: str(held.set_aside(Path(name))) for name in damaged} if repair else {}
-        if aside:
+        aside = {name: str(held.set_aside(place(name))) for name in damaged} if repair else {}
+        if aside and isinstance(root, Path):
             _unfinish(root.parent / "run.json")
     old = sum(not is_sealed(part) for part in parts)
     if json:

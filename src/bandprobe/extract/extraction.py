@@ -34,7 +34,7 @@ def extract(
     protocol: Protocol = CORRECTED,
     reference_folder: Path | None = None,
     sources: pd.DataFrame | None = None,
-    shared: Path | None = None,
+    shared: str | Path | None = None,
     cluster: Cluster | None = None,
 ) -> Extraction:
     """Embed images under every filter with every encoder; only what the store lacks.

@@ -31,7 +31,7 @@ from bandprobe.extract.task import Extraction, Task
 from bandprobe.store import EmbeddingStore, Fingerprint, Rows
 
 _PART = 256 * 2**20  # bytes of embeddings that a worker holds, in parts of all conditions
-_ROWS = 4096  # images of a chunk, at most
+_ROWS = 1024  # images of a chunk, at most
 _SHARES = 4  # chunks for each worker, at least, so that none waits long for the last
 _ON_A_PROCESSOR = 32
 
@@ -83,7 +83,7 @@ def fill(
     device, actors = cluster.place()
     cluster.check(
         [task.paths[image] for job in task.plan.jobs for image in job.image_ids],
-        [] if "://" in str(store.root) else [store.root],
+        [store.root] if isinstance(store.root, Path) else [],
         sum(encoder.nbytes for encoder in task.encoders),
     )
     # As many as a lane of this machine takes: a vector's last bits depend on it.

@@ -71,7 +71,7 @@ def tasks(
     protocol: Protocol,
     reference_folder: Path | None,
     sources: pd.DataFrame | None,
-    shared: Path | None,
+    shared: str | Path | None,
 ) -> list[Task]:
     """What `extract` has to do. What cannot work is refused here, before any work is done and any file is made.
 

@@ -22,6 +22,7 @@ from bandprobe.probes.sets import bootstrapped, family_of, training_sets, valida
 from bandprobe.probes.validation import Examples
 from bandprobe.protocol import CORRECTED, Protocol
 from bandprobe.store import EmbeddingStore
+from bandprobe.store.bucket import Place
 
 # A train filter, image ids and their labels -> the labels that a probe is to learn.
 Relabel = Callable[[str, Sequence[str], NDArray[np.int8]], NDArray[np.int8]]
@@ -94,7 +95,8 @@ def train(
         sets = {name: bootstrapped(rows, seeding.generator(seed, *draw, name)) for name, rows in sets.items()}
     sets_of = {spec: _relabelled(sets, spec, protocol, relabel) for spec in train_filters}
     # Absolute, because worker processes that live on may stand in another folder.
-    folder, root = output_folder(out).resolve(), store.root.resolve()
+    folder = output_folder(out).resolve()
+    root = store.root.resolve() if isinstance(store.root, Path) else store.root
     tasks = [(encoder, spec) for encoder in sources for spec in train_filters if sets_of[spec]]
     few = len(tasks) < _FEW
     calls = (
@@ -140,7 +142,7 @@ def _relabelled(
 
 
 def _fit_all(
-    root: Path,
+    root: Place,
     encoder: str,
     source: str,
     spec: str,

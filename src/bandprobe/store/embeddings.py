@@ -9,6 +9,10 @@ key.
 
 Beside it, in `<store>.partial`, lies what is not finished: the part being written, the journals of those
 who fill the store, and the lock under which one process at a time adds a part.
+
+A store on object storage (`s3://bucket/store`) has the same parts under the same names. An object appears whole or
+not at all, so nothing lies beside it; there are no locks and no journals, so that a killed process loses what it has
+not written as parts.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -27,6 +32,8 @@ import pyarrow as pa
 from bandprobe.errors import DiskError, StoreError
 from bandprobe.files import LOCK_SECONDS, locked, output_folder
 from bandprobe.progress import Step
+from bandprobe.remote import read_bytes
+from bandprobe.store.bucket import Bucket, Place, place
 from bandprobe.store.fingerprint import Fingerprint, difference
 from bandprobe.store.journal import Journal, abandoned
 from bandprobe.store.parts import (
@@ -49,21 +56,26 @@ class EmbeddingStore:
     """Embeddings on disk, one partition a condition.
 
     Args:
-        root: the store's folder; made on the first write.
+        root: the store's folder, made on the first write, or a URL such as `s3://bucket/store`.
         sources: encoder names, with what loads each; kept in the parts for whoever reads them later.
     """
 
-    def __init__(self, root: str | Path, sources: Mapping[str, str] | None = None) -> None:
-        self.root = Path(root)
+    def __init__(self, root: str | Path | Bucket, sources: Mapping[str, str] | None = None) -> None:
+        self.root: Place = place(root)
         self._sources = dict(sources or {})
         # Beside the store, not in it: whatever is half-written is never seen by a reader.
         self._partial = self.root.with_name(f"{self.root.name}.partial")
-        # The parts whose images whoever fills the store was told of.
-        self._known: dict[tuple[str, str], set[Path]] = {}
+        # The parts whose images whoever fills the store was told of, and what was read of others' parts.
+        self._known: dict[tuple[str, str], set[Place]] = {}
+        self._others: dict[Place, tuple[Fingerprint, set[str]]] = {}
         self._entered = False
         self._journal: Journal | None = None
 
-    def partition(self, encoder: str, filter: str) -> Path:  # noqa: A002
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: the same store, not being filled."""
+        return EmbeddingStore, (self.root, self._sources)
+
+    def partition(self, encoder: str, filter: str) -> Place:  # noqa: A002
         """The folder of one condition."""
         return self.root / f"encoder={quote(encoder, safe='')}" / f"filter={quote(filter, safe='')}"
 
@@ -122,7 +134,7 @@ class EmbeddingStore:
         self._known[encoder, wanted["filter"]] = set(parts)
         return ids_of(parts)
 
-    def write(self, encoder: str, made_with: Fingerprint, rows: Rows) -> Path | None:
+    def write(self, encoder: str, made_with: Fingerprint, rows: Rows) -> Place | None:
         """Add a part, whole or not at all.
 
         Images that another process has stored since `present` was asked are left out, so that none stands
@@ -177,7 +189,7 @@ class EmbeddingStore:
             DiskError: they cannot be written.
             StoreError: a part that is there is damaged.
         """
-        if not any(self._partial.glob("*")):
+        if isinstance(self._partial, Bucket) or not any(self._partial.glob("*")):
             return 0
         recovered = 0
         with self.alone(), abandoned(self._partial) as tables:
@@ -191,7 +203,7 @@ class EmbeddingStore:
                     recovered += 0 if part is None else len(ids_of([part]))
         return recovered
 
-    def adopt(self, other: str | Path, encoder: str, made_with: Fingerprint) -> bool:
+    def adopt(self, other: str | Path | Bucket, encoder: str, made_with: Fingerprint) -> bool:
         """Take over what another store holds of a condition, without computing or, where possible, copying.
 
         Args:
@@ -221,12 +233,19 @@ class EmbeddingStore:
             return False
         self._make_root()
         with self.alone(), self._writing():
-            temporary = self._partial / f"{os.getpid()}.parquet"
             for name in lacking():
-                folder.mkdir(parents=True, exist_ok=True)
-                _linked(theirs[name], temporary)
-                temporary.replace(folder / name)
+                self._take(theirs[name], folder, name)
         return True
+
+    def _take(self, part: Place, folder: Place, name: str) -> None:
+        """A part of another store, whole or not at all."""
+        if isinstance(folder, Bucket):
+            (folder / name).copy_from(part)
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(str(self._partial)) / f"{os.getpid()}.parquet"
+        _linked(part, temporary)
+        temporary.replace(folder / name)
 
     def read(self, encoder: str, filter: str, ids: Sequence[str] | None = None) -> Rows:  # noqa: A002
         """A condition's embeddings.
@@ -300,7 +319,7 @@ class EmbeddingStore:
                 f"in {str(self.root)!r}, e.g. {ids[left][0]}; make them with `bandprobe embed`."
             )
 
-    def _found(self, encoder: str, filter: str) -> list[Path]:  # noqa: A002
+    def _found(self, encoder: str, filter: str) -> list[Place]:  # noqa: A002
         """A condition's parts.
 
         Raises:
@@ -316,7 +335,7 @@ class EmbeddingStore:
             )
         return parts
 
-    def verify(self, step: Step = lambda done=1: None) -> Iterator[tuple[Path, str]]:
+    def verify(self, step: Step = lambda done=1: None) -> Iterator[tuple[Place, str]]:
         """Read every part with its checksums.
 
         Args:
@@ -328,7 +347,7 @@ class EmbeddingStore:
         for encoder, spec in self.conditions():
             yield from damage(self._parts(encoder, spec), spec, step)
 
-    def set_aside(self, part: Path) -> Path:
+    def set_aside(self, part: Place) -> Place:
         """Take a damaged part out of the store; what it held is made anew when it is next asked for.
 
         Returns:
@@ -340,12 +359,14 @@ class EmbeddingStore:
         with self.alone():
             return set_aside(self.root, part)
 
-    def parts(self) -> list[Path]:
+    def parts(self) -> list[Place]:
         """Every part, sorted."""
         return sorted(self.root.glob("encoder=*/filter=*/part-*.parquet"))
 
     def alone(self) -> contextlib.AbstractContextManager[None]:
         """A block in which no other process changes the store, or what lies beside it."""
+        if isinstance(self._partial, Bucket):
+            return contextlib.nullcontext()
         return locked(self._partial / "lock", LOCK_SECONDS)
 
     def __enter__(self) -> EmbeddingStore:
@@ -355,6 +376,10 @@ class EmbeddingStore:
             InputError: the folder cannot be written.
             DiskError: what a killed process had finished cannot be written.
         """
+        if isinstance(self._partial, Bucket) or isinstance(self.root, Bucket):
+            self.conditions()  # reached, before any work is done
+            self._entered = True
+            return self
         output_folder(self.root)
         self.recover()
         # Not while somebody looks for journals whose writers are gone. A disk without locks has no journals.
@@ -368,13 +393,14 @@ class EmbeddingStore:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-            with contextlib.suppress(OSError):
-                self._partial.rmdir()
+            if isinstance(self._partial, Path):
+                with contextlib.suppress(OSError):
+                    self._partial.rmdir()
 
     def _table(self, encoder: str, made_with: Fingerprint, rows: Rows) -> pa.Table:
         return as_table(encoder, self._sources.get(encoder, encoder), made_with, rows)
 
-    def _add(self, encoder: str, made_with: Fingerprint, table: pa.Table) -> Path | None:
+    def _add(self, encoder: str, made_with: Fingerprint, table: pa.Table) -> Place | None:
         """Write what the store does not hold of a table, while no other process writes."""
         spec = made_with["filter"]
         parts, folder = set(self._parts(encoder, spec)), self.partition(encoder, spec)
@@ -384,13 +410,14 @@ class EmbeddingStore:
                 f"the store {str(self.root)!r}, or a part of it, was removed while it was being filled; run again to "
                 "make it anew."
             )
-        for part in parts - known:  # another process's
-            if wrong := difference(fingerprint_of(part), made_with):
+        others = {part: self._of_another(part) for part in parts - known}
+        for stored, _ in others.values():
+            if wrong := difference(stored, made_with):
                 raise StoreError(
                     f"another process has stored {encoder!r} at {spec!r} in {str(self.root)!r} made otherwise "
                     f"({wrong}); use another store, or another name for the encoder (name=SOURCE)."
                 )
-        held, fresh = ids_of(parts - known), []
+        held, fresh = set().union(*(ids for _, ids in others.values())), []
         for row, image in enumerate(table.column("image_id").to_pylist()):
             if image not in held:
                 held.add(image)
@@ -403,6 +430,12 @@ class EmbeddingStore:
         if (encoder, spec) in self._known:
             known.add(part)
         return part
+
+    def _of_another(self, part: Place) -> tuple[Fingerprint, set[str]]:
+        """What another process's part was made with, and its images; read once."""
+        if part not in self._others:
+            self._others[part] = fingerprint_of(part), ids_of([part])
+        return self._others[part]
 
     def _make_root(self) -> None:
         with self._writing():
@@ -419,22 +452,30 @@ class EmbeddingStore:
                 "before is kept; make room and run again."
             ) from error
 
-    def _parts(self, encoder: str, filter: str) -> list[Path]:  # noqa: A002
+    def _parts(self, encoder: str, filter: str) -> list[Place]:  # noqa: A002
         return sorted(self.partition(encoder, filter).glob("part-*.parquet"))
 
     def remove(self, encoder: str, filter: str) -> None:  # noqa: A002
         """Forget a condition."""
-        shutil.rmtree(self.partition(encoder, filter), ignore_errors=True)
+        folder = self.partition(encoder, filter)
+        if isinstance(folder, Bucket):
+            for part in folder.glob("part-*.parquet"):
+                part.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _linked(part: Path, target: Path) -> None:
+def _linked(part: Place, target: Path) -> None:
     """The same file under another name, or a copy where the disk has no such names."""
     target.unlink(missing_ok=True)  # copying onto a link would write into what it links to
+    if isinstance(part, Bucket):
+        target.write_bytes(read_bytes(str(part)))
+        return
     try:
         os.link(part, target)
     except OSError:
         shutil.copyfile(part, target)
 
 
-def _value(folder: Path) -> str:
+def _value(folder: Place) -> str:
     return unquote(folder.name.partition("=")[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -10,13 +11,15 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bandprobe.errors import StoreError
+from bandprobe.errors import DiskError, StoreError
+from bandprobe.store.bucket import Bucket, Place, opened
 from bandprobe.store.fingerprint import Fingerprint
 
 _KEY, _SOURCE, _ENCODER = b"bandprobe", b"bandprobe.source", b"bandprobe.encoder"
@@ -69,12 +72,12 @@ def described(schema: pa.Schema) -> tuple[str, Fingerprint]:
     return metadata[_ENCODER].decode(), dict(json.loads(metadata[_KEY]))
 
 
-def write_part(table: pa.Table, folder: Path, partial: Path) -> Path:
+def write_part(table: pa.Table, folder: Place, partial: Place) -> Place:
     """Write a part, whole or not at all.
 
     Args:
         table: as `as_table` makes it.
-        folder: where it goes; it must be there.
+        folder: where it goes; on a disk it must be there.
         partial: a folder of the same disk, where nobody looks for parts.
 
     Returns:
@@ -83,27 +86,41 @@ def write_part(table: pa.Table, folder: Path, partial: Path) -> Path:
     Raises:
         OSError: it could not be written.
     """
-    temporary = partial / f"{os.getpid()}.parquet"
+    if isinstance(folder, Bucket):
+        content = io.BytesIO()
+        _write(table, content)
+        part = folder / _name(hashlib.sha256(content.getbuffer()).hexdigest())
+        part.put(content.getvalue())
+        return part
+    temporary = Path(str(partial)) / f"{os.getpid()}.parquet"
     try:
         with temporary.open("wb") as file:
-            # Floats barely compress; ids do.
-            pq.write_table(
-                table,
-                file,
-                compression={"image_id": "zstd", "filter": "zstd"},
-                use_dictionary=["filter"],
-                write_page_checksum=True,
-            )
+            _write(table, file)
             file.flush()
             os.fsync(file.fileno())
-        target = folder / f"part-{_digest(temporary)}.parquet"
+        target = folder / _name(_digest(temporary))
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
     return target
 
 
-def read_part(part: Path, columns: list[str] | None = None) -> pa.Table:
+def _write(table: pa.Table, file: BinaryIO) -> None:
+    # Floats barely compress; ids do.
+    pq.write_table(
+        table,
+        file,
+        compression={"image_id": "zstd", "filter": "zstd"},
+        use_dictionary=["filter"],
+        write_page_checksum=True,
+    )
+
+
+def _name(digest: str) -> str:
+    return f"part-{digest[:_DIGEST]}.parquet"
+
+
+def read_part(part: Place, columns: list[str] | None = None) -> pa.Table:
     """A part's rows, its pages' checksums checked.
 
     Raises:
@@ -111,15 +128,17 @@ def read_part(part: Path, columns: list[str] | None = None) -> pa.Table:
     """
     try:
         # One file, not a data set: the partition's folder names must not add columns.
-        table = pq.ParquetFile(part, page_checksum_verification=True).read(columns, use_threads=False)
+        table = pq.ParquetFile(opened(part), page_checksum_verification=True).read(columns, use_threads=False)
         table.validate(full=True)
         _check_columns(table, columns or list(_TYPES))
+    except DiskError:  # the network's fault
+        raise
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise damaged(part, error) from None
     return table
 
 
-def ids_of(parts: Iterable[Path]) -> set[str]:
+def ids_of(parts: Iterable[Place]) -> set[str]:
     """The images that parts hold.
 
     Raises:
@@ -131,30 +150,34 @@ def ids_of(parts: Iterable[Path]) -> set[str]:
     return found
 
 
-def fingerprint_of(part: Path) -> Fingerprint:
+def fingerprint_of(part: Place) -> Fingerprint:
     """What a part was made with.
 
     Raises:
         StoreError: it is damaged.
     """
     try:
-        metadata: Mapping[bytes, bytes] = pq.read_schema(part).metadata or {}
+        metadata: Mapping[bytes, bytes] = pq.read_schema(opened(part)).metadata or {}
         found = dict(json.loads(metadata[_KEY]))
         if "filter" not in found or not all(isinstance(value, str) for value in found.values()):
             raise ValueError("what it was made with is not said")
+    except DiskError:  # the network's fault
+        raise
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise damaged(part, error) from None
     return found
 
 
-def source_of(part: Path, encoder: str) -> str:
+def source_of(part: Place, encoder: str) -> str:
     """What loaded the encoder; its name where the part does not say.
 
     Raises:
         StoreError: it is damaged.
     """
     try:
-        return str((pq.read_schema(part).metadata or {}).get(_SOURCE, encoder.encode()), "utf-8")
+        return str((pq.read_schema(opened(part)).metadata or {}).get(_SOURCE, encoder.encode()), "utf-8")
+    except DiskError:  # the network's fault
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise damaged(part, error) from None
 
@@ -166,12 +189,12 @@ def matrix(table: pa.Table) -> NDArray[np.float32]:
     return flat.reshape(len(table), column.type.list_size)
 
 
-def is_sealed(part: Path) -> bool:
+def is_sealed(part: Place) -> bool:
     """Whether its name holds its hash; parts of earlier versions have their pages' checksums alone."""
     return _NAMED.fullmatch(part.name) is not None
 
 
-def check_seal(part: Path) -> None:
+def check_seal(part: Place) -> None:
     """See that a part's bytes are those it was written with, where its name tells.
 
     Raises:
@@ -180,13 +203,15 @@ def check_seal(part: Path) -> None:
     named = _NAMED.fullmatch(part.name)
     try:
         same = named is None or _digest(part) == named[1]
+    except DiskError:
+        raise
     except OSError as error:
         raise damaged(part, error) from None
     if not same:
         raise damaged(part, ValueError("its bytes are not those it was written with"))
 
 
-def damaged(part: Path, error: Exception) -> StoreError:
+def damaged(part: Place, error: Exception) -> StoreError:
     """The error that names a damaged part and the way out."""
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
     store = part.parents[2] if len(part.parents) > 2 else part.parent
@@ -205,7 +230,7 @@ def _check_columns(table: pa.Table, wanted: list[str]) -> None:
             raise ValueError(f"column {name!r} is of type {column.type}")
 
 
-def _digest(file: Path) -> str:
+def _digest(file: Place) -> str:
     found = hashlib.sha256()
     with file.open("rb") as opened:
         while block := opened.read(2**20):

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from bandprobe.errors import DiskError, StoreError
 from bandprobe.progress import Step
+from bandprobe.store.bucket import Bucket, Place
 from bandprobe.store.fingerprint import Fingerprint, difference
 from bandprobe.store.parts import check_seal, fingerprint_of, matrix, read_part
 
 
-def damage(parts: Sequence[Path], spec: str, step: Step) -> Iterator[tuple[Path, str]]:
+def damage(parts: Sequence[Place], spec: str, step: Step) -> Iterator[tuple[Place, str]]:
     """What is wrong with the parts of one condition.
 
     Args:
@@ -28,7 +28,7 @@ def damage(parts: Sequence[Path], spec: str, step: Step) -> Iterator[tuple[Path,
         checksum, another fingerprint than most of its neighbours' rows have, values that are not finite, or
         images that an earlier part holds.
     """
-    sound: dict[Path, tuple[Fingerprint, list[str]]] = {}
+    sound: dict[Place, tuple[Fingerprint, list[str]]] = {}
     weights: Counter[str] = Counter()
     for part in parts:
         step()
@@ -60,7 +60,7 @@ def damage(parts: Sequence[Path], spec: str, step: Step) -> Iterator[tuple[Path,
             held.update(ids)
 
 
-def set_aside(root: Path, part: Path) -> Path:
+def set_aside(root: Place, part: Place) -> Place:
     """Move a part out of the store, into a folder beside it.
 
     Args:
@@ -73,10 +73,14 @@ def set_aside(root: Path, part: Path) -> Path:
     Raises:
         DiskError: it cannot be moved.
     """
-    target = root.with_name(f"{root.name}.damaged") / part.relative_to(root)
+    below = str(part).removeprefix(str(root)).lstrip("/\\")
+    target = root.with_name(f"{root.name}.damaged") / below
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.replace(target)
+        if isinstance(part, Bucket):
+            part.move(Bucket(str(target)))
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(str(target))
     except OSError as error:
         raise DiskError(
             f"{str(part)!r} cannot be set aside: {error.strerror or error}. Remove it by hand."

@@ -133,7 +133,7 @@ class Embedding:
             protocol=plan.protocol,
             reference_folder=plan.reference_folder,
             sources=table,
-            shared=None if plan.base is None else plan.base / "store",
+            shared=plan.shared,
             cluster=plan.cluster,
         )
         self.left_out.update(done.left_out)

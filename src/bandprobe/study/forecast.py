@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bandprobe.remote import is_remote
 from bandprobe.store import EmbeddingStore
 from bandprobe.study.calibration import Calibration, calibrate
 from bandprobe.study.costs import BYTES_BESIDE, Costs, PassCosts, Share, conditions, costs
@@ -192,8 +194,8 @@ def forecast(
     """
     people = population(plan, images)
     of_pass = PassCosts(plan.settings.encoders.geometry)
-    folder = plan.folder / "store"
-    store = EmbeddingStore(folder) if people.table is not None and folder.is_dir() else None
+    there = is_remote(str(plan.store)) or Path(plan.store).is_dir()
+    store = EmbeddingStore(plan.store) if people.table is not None and there else None
     found = costs(plan, people, of_pass, store)
     calibration = calibrate(plan, people, found, of_pass) if calibrated else None
     half = HALF if fleet is None else fleet.half

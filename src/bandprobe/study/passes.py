@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bandprobe.analysis.entropy import LEAST
 from bandprobe.analysis.equal_sources import sampled
 from bandprobe.errors import InputError
+from bandprobe.store.bucket import Place
 from bandprobe.store.parts import ids_of
 from bandprobe.study.embedding import band_images
 
@@ -146,8 +147,8 @@ class Passes:
 
     def _of(self, condition: tuple[str, str]) -> set[str]:
         if condition not in self._held:
-            parts = []
+            parts: list[Place] = []
             if self._store is not None and condition in self._stored:
-                parts = list(self._store.partition(*condition).glob("part-*.parquet"))
+                parts += self._store.partition(*condition).glob("part-*.parquet")
             self._held[condition] = ids_of(parts)
         return self._held[condition]

@@ -92,6 +92,16 @@ class Plan:
         )
 
     @property
+    def store(self) -> str | Path:
+        """Where embeddings go; those of a run that is only compared with another into its own folder."""
+        return (self.base is None and self.settings.run.store) or self.folder / "store"
+
+    @property
+    def shared(self) -> str | Path | None:
+        """The store of the run that this one is compared with."""
+        return None if self.base is None else self.settings.run.store or self.base / "store"
+
+    @property
     def cluster(self) -> Cluster | None:
         """Where the work is done; None for this process."""
         run = self.settings.run

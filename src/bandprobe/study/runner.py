@@ -66,7 +66,7 @@ class Runner:
                 probes.validated_on(next(iter(sets.values())), manifest.table, "ADM")
         test_sets(manifest.table)
         self._analyse(audit(plan, manifest.table))
-        store = EmbeddingStore(folder / "store", plan.sources)
+        store = EmbeddingStore(plan.store, plan.sources)
         embedding = Embedding(plan, store, self._warn)
         with self._timed("embed"):
             loaded = embedding.fill(manifest.table)
