@@ -9,7 +9,7 @@ import argparse
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,14 +93,20 @@ def check_same(one: EmbeddingStore, two: EmbeddingStore) -> None:
             raise ArithmeticError(f"{condition}: vectors differ by {apart:.1e}.")
 
 
-def memory(*, images: int = 20_000, few: int = 1_000) -> list[Row]:
-    """What this process and the largest worker hold at most, at few images and at many."""
+def memory(*, images: int = 20_000, fewer: Sequence[int] = (1_000, 5_000)) -> list[Row]:
+    """What this process and the largest worker hold at most, at few images and at many.
+
+    Args:
+        images: pictures of 64 x 64.
+        fewer: what it is set against; below some 8,000, chunks are smaller, so that each worker has four.
+    """
     with TemporaryDirectory() as name:
         pictures = written(Path(name), images)
-        peaks = {n: peak(pictures[:n], Path(name) / f"store-{n}") for n in (few, images)}
+        peaks = {n: peak(pictures[:n], Path(name) / f"store-{n}") for n in (*fewer, images)}
     return [
         Row(f"memory of {who}, {images:,} images against {few:,}", peaks[few][who] / peaks[images][who], 0.9,
             peaks[images][who], peaks[few][who], "MiB", device())
+        for few in fewer
         for who in ("a worker", "this process")
     ]  # fmt: skip
 
@@ -195,7 +201,7 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     with progress.quiet():
         if options.quick:
-            rows = [*throughput(images=12, few=4, conditions=2, side=56), *memory(images=400, few=100)]
+            rows = [*throughput(images=12, few=4, conditions=2, side=56), *memory(images=400, fewer=(100,))]
         else:
             rows = [*throughput(), *memory()]
         measured = stages()

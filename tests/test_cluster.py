@@ -32,7 +32,7 @@ def test_without_ray(
     real = importlib.import_module
 
     def missing(name: str, package: str | None = None) -> ModuleType:
-        if name.split(".")[0] == "ray":
+        if name.split(".", maxsplit=1)[0] == "ray":
             raise ModuleNotFoundError(name)
         return real(name, package)
 

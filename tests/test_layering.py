@@ -12,9 +12,9 @@ import bandprobe
 
 ROOT = Path(bandprobe.__file__).parent
 ORDER = [
-    "_version", "errors", "protocol", "columns", "machine", "seeding", "progress", "cluster", "parallel", "files",
-    "remote", "shipped", "images", "datasets", "filters", "encoders", "store", "extract", "probes", "metrics", "analysis", "audit", "report",
-    "config", "run", "record", "study", "selftest", "demo", "cli",
+    "_version", "errors", "protocol", "columns", "machine", "seeding", "progress", "cluster", "parallel",
+    "files", "remote", "shipped", "images", "datasets", "filters", "encoders", "store", "extract", "probes",
+    "metrics", "analysis", "audit", "report", "config", "run", "record", "study", "selftest", "demo", "cli",
 ]  # fmt: skip
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

@@ -324,7 +324,7 @@ def test_the_column_of_images() -> None:
     assert embedded.image_column(said) == "thumb"
     assert embedded.image_column(pa.schema([("x", pa.binary()), ("Image", pa.large_binary())])) == "Image"
     assert embedded.image_column(pa.schema([("image", pa.string())])) is None
-    assert embedded.locate("/a/b::c.parquet::12") == (Path("/a/b::c.parquet"), 12)
+    assert embedded.locate("/a/b::c.parquet::12") == ("/a/b::c.parquet", 12)
     assert embedded.locate("/a/b.png") is None
 
 

@@ -13,7 +13,7 @@ from bandprobe.columns import shown
 Data = Annotated[
     list[str],
     typer.Argument(
-        help="Folders, CSV or Parquet files, a manifest, or NAME=FOLDER roots.", show_default=False
+        help="Folders, tar, CSV or Parquet files, a manifest, NAME=FOLDER roots; also URLs, e.g. s3://.", show_default=False
     ),
 ]
 FilterSpecs = Annotated[

@@ -19,8 +19,7 @@ from bandprobe.encoders.preprocessing import IDENTITY
 from bandprobe.encoders.protocol import DEFINITION
 from bandprobe.errors import EncoderError, FilterError
 from bandprobe.filters import parse
-from bandprobe.images.places import is_there
-from bandprobe.images.walk import expanded
+from bandprobe.images.places import expanded, is_there
 
 _KEYS = ("image_id", "path")
 

@@ -52,6 +52,7 @@ class Work:
     jobs: tuple[tuple[Condition, ...], ...]  # what the images of a job lack
     batch: int  # images a pass
     abs_uint8: bool
+    again: bool = False  # some of it was begun before, and may be stored by who was thought dead
 
 
 def fill(
@@ -127,7 +128,7 @@ def fill(
                     )
                 report.lose(dead, task.paths)
                 return
-            size = batch if size > batch else 1
+            size, work = batch if size > batch else 1, replace(work, again=True)
             progress.say(
                 f"{images:,} images are done again, {size} at a time: a worker that had them died, or its machine left."
             )
@@ -215,20 +216,21 @@ class Foreman:
         """What workers must know."""
         return self._work
 
-    def begin(self, chunk: str) -> bool:
-        """Whether a worker may try it."""
+    def begin(self, chunk: str) -> int:
+        """How often it was begun, this time included; 0 where a worker may not try it again."""
         self._begun[chunk] += 1
-        return self._begun[chunk] <= self._MOST
+        return self._begun[chunk] if self._begun[chunk] <= self._MOST else 0
 
     def again(self) -> int:
         """How many chunks were begun more than once."""
         return sum(count > 1 for count in self._begun.values())
 
 
-def _may(stage: str, rows: pa.Table, foreman: Any) -> bool:
+def _begin(stage: str, rows: pa.Table, foreman: Any) -> int:
+    """See `Foreman.begin`."""
     key = f"{stage} {rows.column('image_id')[0]}"
-    allowed: bool = importlib.import_module("ray").get(foreman.begin.remote(key))
-    return allowed
+    times: int = importlib.import_module("ray").get(foreman.begin.remote(key))
+    return times
 
 
 def _told(foreman: Any) -> Work:
@@ -240,7 +242,8 @@ def _told(foreman: Any) -> Work:
 
 def _decode(rows: pa.Table, foreman: Any) -> Iterator[pa.Table]:
     """A chunk's pictures, a pass's at a time; a worker's first half where decoders are apart."""
-    if not _may("decode", rows, foreman):
+    times = _begin("decode", rows, foreman)
+    if not times:
         return
     work = _told(foreman)
     for part in _passes(rows):
@@ -249,17 +252,15 @@ def _decode(rows: pa.Table, foreman: Any) -> Iterator[pa.Table]:
         names = part.column("image_id").to_pylist()
         places = [held.get(image) for image in names]
         # Of a picture that is lost, the reason alone goes on.
-        yield (
-            part.drop_columns("path")
-            .append_column(
-                "pixels",
-                pa.array(
-                    [None if place is None else pixels[place].tobytes() for place in places],
-                    pa.large_binary(),
-                ),
-            )
-            .append_column("reason", pa.array([lost.get(image, "") for image in names], pa.string()))
-        )
+        held_pixels = [None if place is None else pixels[place].tobytes() for place in places]
+        reasons = [lost.get(image, "") for image in names]
+        columns: dict[str, Any] = {name: part.column(name) for name in ("image_id", "job", "batch")}
+        columns |= {
+            "pixels": pa.array(held_pixels, pa.large_binary()),
+            "reason": pa.array(reasons, pa.string()),
+            "times": pa.array([times] * len(part), pa.int32()),
+        }
+        yield pa.table(columns)
 
 
 class _Worker:
@@ -274,9 +275,11 @@ class _Worker:
         passes, kind, error = 0, "", ""
         lost: dict[str, str] = {}
         try:
-            if _may("encode", rows, foreman):
+            if times := _begin("encode", rows, foreman):
                 self._work = self._work or _told(foreman)
-                passes, lost = self._done(rows, self._work)
+                if "times" in rows.column_names:  # of decoding
+                    times = max(times, *rows.column("times").to_pylist())
+                passes, lost = self._done(rows, self._work, unique=times == 1 and not self._work.again)
         except Exception as found:
             if type(found).__module__.partition(".")[0] == "ray":
                 raise  # the machine is leaving
@@ -290,7 +293,7 @@ class _Worker:
             "host": [socket.gethostname()],
         }
 
-    def _done(self, rows: pa.Table, work: Work) -> tuple[int, dict[str, str]]:
+    def _done(self, rows: pa.Table, work: Work, *, unique: bool) -> tuple[int, dict[str, str]]:
         if not self._encoders:
             self._encoders = _load(work)
         batch = work.batch or suitable(self._encoders, work.pictures.grid.size)
@@ -317,7 +320,7 @@ class _Worker:
             columns = (
                 np.concatenate([getattr(one, name) for one in some]) for name in Rows.__dataclass_fields__
             )
-            work.store.write(condition[0], work.wanted[condition], Rows(*columns))
+            work.store.write(condition[0], work.wanted[condition], Rows(*columns), unique=unique)
         return passes, lost
 
 

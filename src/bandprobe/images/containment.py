@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from bandprobe.errors import InputError
 from bandprobe.images import embedded
 from bandprobe.images.found import Found
-from bandprobe.images.places import is_within
+from bandprobe.images.places import is_within, opened, status
+from bandprobe.remote import Status, is_remote, statuses
 
 
 def check_contained(found: Found) -> None:
@@ -36,14 +37,21 @@ def check_contained(found: Found) -> None:
     resolved = _resolver()
     here = os.path.realpath(".")
     for table, paths in named.items():
-        folder = os.path.realpath(Path(table).parent)
+        folder = (
+            resolved(table).rpartition("/")[0] if is_remote(table) else os.path.realpath(Path(table).parent)
+        )
         # Whoever works in the root of all files has not said that a table may name them all.
-        roots = [folder] if Path(here).parent == Path(here) else [folder, here]
+        roots = [folder] if is_remote(table) or Path(here).parent == Path(here) else [folder, here]
         # No file's name holds a NUL: what does is left out later, with the reason.
-        outside = [path for path in paths if "\0" not in path and not is_within(resolved(_file(path)), roots)]
+        outside = [
+            path
+            for path in paths
+            if "\0" not in path and not is_within(resolved(embedded.holder(path)), roots)
+        ]
         if outside and table in found.manifests:
             seen = _seen(table)
-            outside = [path for path in outside if not _as_indexed(path, seen.get(path))]
+            far = statuses([file for file in map(embedded.holder, outside) if is_remote(file)])
+            outside = [path for path in outside if not _as_indexed(path, seen.get(path), far)]
         if outside:
             cause = "and not as they were indexed" if table in found.manifests else "and the current one"
             raise InputError(
@@ -54,10 +62,12 @@ def check_contained(found: Found) -> None:
 
 
 def _resolver() -> Callable[[str], str]:
-    """`os.path.realpath` for many files of few folders: each folder's own links are followed once."""
+    """`os.path.realpath` for many files of few folders: each folder's own links are followed once. URLs have none."""
     folder_of = cache(os.path.realpath)
 
     def resolved(path: str) -> str:
+        if is_remote(path):
+            return path
         if os.path.islink(path):  # noqa: PTH114 - false of a path that is too long, where pathlib fails
             return os.path.realpath(path)
         above, _, name = path.rpartition("/")
@@ -66,26 +76,25 @@ def _resolver() -> Callable[[str], str]:
     return resolved
 
 
-def _file(path: str) -> str:
-    place = embedded.locate(path)
-    return path if place is None else str(place[0])
-
-
 def _seen(manifest: str) -> dict[str, tuple[int, int]]:
     """Size and time of change of each image that a manifest lists; empty where it does not say."""
     try:
-        table = pq.read_table(manifest, columns=["path", "file_bytes", "mtime_ns"], partitioning=None)
+        table = pq.read_table(opened(manifest), columns=["path", "file_bytes", "mtime_ns"], partitioning=None)
         columns = [table.column(name).to_pylist() for name in ("path", "file_bytes", "mtime_ns")]
     except (pa.ArrowException, OSError, ValueError, KeyError):
         return {}
     return {path: (size, changed) for path, size, changed in zip(*columns, strict=True)}
 
 
-def _as_indexed(path: str, seen: tuple[int, int] | None) -> bool:
+def _as_indexed(path: str, seen: tuple[int, int] | None, far: Mapping[str, Status]) -> bool:
     """Whether a file is as a manifest says, or is not there at all: then it is left out later, with the reason."""
+    file = embedded.holder(path)
     try:
-        status = Path(_file(path)).stat()
+        found = far.get(file) if is_remote(file) else status(file)
     except OSError:
         return True
-    inside_table = embedded.locate(path) is not None
-    return seen is not None and status.st_mtime_ns == seen[1] and (inside_table or status.st_size == seen[0])
+    if found is None:
+        return True
+    return (
+        seen is not None and found.mtime_ns == seen[1] and (embedded.is_inside(path) or found.size == seen[0])
+    )

@@ -102,7 +102,8 @@ def decode(
     profiles (ICC) are ignored: the numbers in the file are the pixels. Thread-safe.
 
     Args:
-        source: an image file, or `FILE.parquet::ROW` or `FILE.arrow::ROW` for a picture in a table.
+        source: an image file or its URL; `FILE.parquet::ROW` or `FILE.arrow::ROW` for a picture in a table,
+            `FILE.tar::MEMBER` for one in a tar file.
         background: what shows through transparent pixels, 0 to 255 each.
         max_pixels: largest width times height, held against the header before anything is decoded.
 

@@ -1,4 +1,4 @@
-"""Pictures that lie inside Parquet and Arrow files, one a row: `FILE.parquet::ROW`, `FILE.arrow::ROW`."""
+"""Pictures that lie elsewhere than in a file of this disk: in a table's row, a tar file, behind a URL."""
 
 from __future__ import annotations
 
@@ -15,20 +15,46 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bandprobe import remote
 from bandprobe.errors import ImageError
-from bandprobe.images.places import is_below, regular
+from bandprobe.images import archive
+from bandprobe.images.places import is_below, missing, opened, regular, status
 
 _LOCATION = re.compile(r"(?P<file>.+\.(?:parquet|arrow))::(?P<row>\d+)", re.IGNORECASE | re.DOTALL)
 _USUAL_NAMES = ("image", "img", "picture", "photo", "png", "jpg", "jpeg")
+_STALE = 10.0  # seconds after which a remote file is asked again whether it changed
 _KEPT = 4  # row groups in memory at most: readers of one file work side by side, far from each other rarely
 
 _Value = TypeVar("_Value")
 
 
-def locate(source: str | Path) -> tuple[Path, int] | None:
-    """File and row of `FILE.parquet::ROW` or `FILE.arrow::ROW`; None for any other text."""
-    found = _LOCATION.fullmatch(str(source))
-    return (Path(found["file"]), int(found["row"])) if found else None
+def locate(source: str | Path) -> tuple[str, int | str | None] | None:
+    """Where a picture lies that has no file of its own on this disk; None for any other path.
+
+    Returns:
+        File and row of `FILE.parquet::ROW` and `FILE.arrow::ROW`; file and member of `FILE.tar::MEMBER`; a URL and
+        None for a file behind one. `FILE` may itself be a URL.
+    """
+    text = str(source)
+    member = archive.locate(text)
+    if member is not None:
+        return member
+    found = _LOCATION.fullmatch(text)
+    if found:
+        return found["file"], int(found["row"])
+    return (text, None) if remote.is_remote(text) else None
+
+
+def holder(source: str) -> str:
+    """The file that a picture lies in: its own, a table or a tar file; a path or a URL."""
+    place = locate(source)
+    return source if place is None else place[0]
+
+
+def is_inside(source: str) -> bool:
+    """Whether a picture is a table's row or a tar file's member."""
+    place = locate(source)
+    return place is not None and place[1] is not None
 
 
 def features(schema: Any) -> dict[str, Any]:
@@ -77,13 +103,13 @@ class _File:
     read: Callable[[int], Any]  # a group's index -> the column's values there, an Arrow array
 
 
-def open_arrow(file: Path) -> Any:
-    """All batches of an Arrow file, stream or random-access format, memory-mapped: a `pyarrow.Table`.
+def open_arrow(file: str) -> Any:
+    """All batches of an Arrow file, stream or random-access format: a `pyarrow.Table`, memory-mapped on this disk.
 
     Raises:
         pyarrow.ArrowException: it is damaged.
     """
-    source = pa.memory_map(str(file))
+    source = remote.open_file(file) if remote.is_remote(file) else pa.memory_map(file)
     try:
         table = pa.ipc.open_stream(source).read_all()
     except pa.ArrowInvalid:
@@ -93,20 +119,20 @@ def open_arrow(file: Path) -> Any:
     return table
 
 
-def _column_of(file: Path, schema: Any) -> str:
+def _column_of(file: str, schema: Any) -> str:
     column = image_column(schema)
     if column is None:
-        raise ImageError(f"no column of {file.name} holds pictures (bytes, or a struct with bytes)")
+        raise ImageError(f"no column of {_name(file)} holds pictures (bytes, or a struct with bytes)")
     return column
 
 
-def _open(file: Path) -> _File:
-    if file.suffix.lower() == ".arrow":
+def _open(file: str) -> _File:
+    if file.lower().endswith(".arrow"):
         table = open_arrow(file)
         column = _column_of(file, table.schema)
         values = table.column(column)
         return _File(column, [0, len(values)], lambda _: values)
-    parquet = pq.ParquetFile(file)
+    parquet = pq.ParquetFile(opened(file))
     column = _column_of(file, parquet.schema_arrow)
     starts = [0]
     for group in range(parquet.metadata.num_row_groups):
@@ -136,13 +162,13 @@ class _Cache:
                 store.popitem(last=False)
         return store[key]
 
-    def value(self, file: Path, row: int) -> Any:
+    def value(self, file: str, row: int) -> Any:
         """The Python value at a row: bytes, or a dictionary with bytes and path."""
-        key = (str(file), file.stat().st_mtime_ns)
+        key = (file, status(file, within=_STALE).mtime_ns)
         with self._lock:
             opened = self._get(self._files, key, lambda: _open(file))
             if row >= opened.starts[-1]:
-                raise ImageError(f"row {row} is beyond the {opened.starts[-1]} rows of {file.name}")
+                raise ImageError(f"row {row} is beyond the {opened.starts[-1]} rows of {_name(file)}")
             group = bisect_right(opened.starts, row) - 1
             values = self._get(self._groups, (*key, group), lambda: opened.read(group))
         return values[row - opened.starts[group]].as_py()
@@ -151,29 +177,40 @@ class _Cache:
 _cache = _Cache()
 
 
-def read(file: Path, row: int) -> bytes:
-    """The encoded picture at a row.
+def read(file: str, at: int | str | None) -> bytes:
+    """The encoded picture at a place that `locate` tells. Thread-safe.
 
     Args:
-        file: a Parquet file, or an Arrow file in stream or random-access format.
-        row: counted from 0 over the whole file.
+        file: a Parquet file, an Arrow file in stream or random-access format, or a tar file; a path or a URL.
+        at: a table's row, counted from 0 over the whole file; a tar file's member; None for a file behind a URL.
 
     Raises:
-        ImageError: the file cannot be read, has no such row or no picture there.
+        ImageError: the file cannot be read, has no such row or member, or no picture there.
     """
     try:
-        value = _cache.value(file, row)
+        if at is None:
+            return remote.read_bytes(file)
+        return archive.read(file, at) if isinstance(at, str) else _row(file, at)
     except FileNotFoundError as error:
-        raise ImageError(f"no such file: {file}") from error
+        raise ImageError(missing(file)) from error
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
-        raise ImageError(f"{file.name} cannot be read: {' '.join(str(error).split())[:160]}") from error
+        raise ImageError(f"{_name(file)} cannot be read: {' '.join(str(error).split())[:160]}") from error
+
+
+def _row(file: str, row: int) -> bytes:
+    value = _cache.value(file, row)
     data, beside = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
     if data is None and beside:
-        place = file.parent / str(beside)  # an absolute path stays what it is
+        if remote.is_remote(file):
+            raise ImageError(
+                f"the row names {beside!r} and holds no bytes; list such paths in a column of their own"
+            )
+        folder = Path(file).parent
+        place = folder / str(beside)  # an absolute path stays what it is
         try:
-            if not is_below(place, file.parent):
+            if not is_below(place, folder):
                 raise ImageError(
                     f"the row names {beside!r}, outside the table's folder; list such paths in a column of their own"
                 )
@@ -185,3 +222,7 @@ def read(file: Path, row: int) -> bytes:
     if data is None:
         raise ImageError("the row holds no picture (null)")
     return bytes(data)
+
+
+def _name(file: str) -> str:
+    return file.rpartition("/")[2]

@@ -9,7 +9,7 @@ from bandprobe.errors import InputError
 from bandprobe.images.families import REAL, is_fake, is_known, is_real, normalised
 from bandprobe.images.found import Group, clean_name
 from bandprobe.images.splits import split_word
-from bandprobe.images.walk import Folder
+from bandprobe.images.tree import Folder
 
 _GENIMAGE = re.compile(r"imagenet_(?:ai_\d{4}_)?(?P<generator>.+)", re.IGNORECASE)
 

@@ -8,13 +8,17 @@ from pathlib import Path
 
 from bandprobe.errors import InputError, did_you_mean
 from bandprobe.images import folder_layouts, tables
+from bandprobe.images.archive import is_archive
 from bandprobe.images.decode import image_extensions
 from bandprobe.images.families import is_real
 from bandprobe.images.found import Found, Group, clean_name, with_distinct_datasets, with_one_spelling
-from bandprobe.images.places import is_there
+from bandprobe.images.places import absolute, is_folder, is_there, missing
 from bandprobe.images.roots import are_classes, named_root, root, separate_roots
+from bandprobe.images.shards import read_tars
 from bandprobe.images.splits import split_word
-from bandprobe.images.walk import TABLE_EXTENSIONS, Folder, absolute, extension, scan
+from bandprobe.images.tree import TABLE_EXTENSIONS, Folder, extension
+from bandprobe.images.walk import scan
+from bandprobe.remote import is_remote
 
 LAYOUTS = ("auto", "ricker", "forensynths", "genimage", "folders", "table", "roots")
 
@@ -25,7 +29,7 @@ _EXPECTED = {
     "forensynths": "<root>/[{train,val,test}/]<generator>/[<class>/]{0_real,1_fake}",
     "genimage": "<root>/[<generator>/]imagenet_ai_<mmdd>_<generator>/{train,val}/{ai,nature}",
     "folders": "<root>/[{train,val,test}/]{Real,<generator>...}",
-    "table": "a CSV, Parquet or Arrow file, or a folder of them",
+    "table": "a CSV, Parquet or Arrow file, a tar file whose members say what each picture is, or a folder of them",
     "roots": "a folder of reals and one folder for each generator",
 }
 _Reader = Callable[[Folder], "list[Group] | None"]
@@ -52,8 +56,8 @@ def find(
     """The groups of images in a study's data.
 
     Args:
-        data: folders, tables (CSV, TSV, Parquet, Arrow, a manifest), or `NAME=FOLDER` for one generator's
-            fakes (`Real=FOLDER` for reals).
+        data: folders, tar files, tables (CSV, TSV, Parquet, Arrow, a manifest), or `NAME=FOLDER` for one
+            generator's fakes (`Real=FOLDER` for reals); paths or URLs (`s3://bucket/folder`).
         layout: `auto`, or the one layout that everything in `data` has: `ricker`, `forensynths`,
             `genimage`, `folders`, `table`, `roots`.
         real: folders of real images, for the layout `roots`.
@@ -73,7 +77,7 @@ def find(
         raise InputError("no data given; name a folder, a table, or NAME=FOLDER for each generator.")
     named = [pair for pair in map(named_root, sources) if pair]
     plain = list(dict.fromkeys(_existing(source) for source in sources if named_root(source) is None))
-    folders = {path: scan(path) for path in plain if Path(path).is_dir()}
+    folders = {path: scan(path) for path in plain if is_archive(path) or is_folder(path)}
     for folder in folders.values():
         _check_holds_something(folder)
     by_root = (
@@ -105,6 +109,8 @@ def _as_list(sources: Source | Sequence[Source] | None) -> list[str]:
 def _existing(source: str) -> str:
     path = absolute(source)
     if not is_there(path):
+        if is_remote(path):
+            raise InputError(f"{missing(path)}; see that the URL is right and that you may read it.")
         raise InputError(f"no such file or folder: {source!r} (looked for {path}).")
     return path
 
@@ -184,7 +190,8 @@ def _read_file(path: str, layout: str) -> list[Group]:
     if ending in image_extensions():
         raise InputError(f"{path!r} is one image; give the folder that holds its class folders, or a table.")
     raise InputError(
-        f"{path!r} is neither a folder nor a table; tables end in .csv, .tsv, .parquet or .arrow."
+        f"{path!r} is neither a folder nor a table; tables end in .csv, .tsv, .parquet or .arrow, and tar files "
+        "must not be compressed (.tar)."
     )
 
 
@@ -194,13 +201,18 @@ def _saved(folder: Folder) -> list[Group] | None:
 
 
 def _tables_in(folder: Folder) -> list[Group] | None:
-    """Shards of Parquet or Arrow anywhere below, else the text tables directly in the folder."""
-    inside = [f"{each.path}/{name}" for each in folder.walk() for name in each.tables]
+    """Parquet or Arrow files anywhere below, else tar files that say what they hold, else the text tables in it."""
+    inside = [each.path_of(name) for each in folder.walk() for name in each.tables]
     shards = [path for path in inside if path.endswith((".parquet", ".arrow"))]
     if shards:
         return tables.read_shards(
             [(tables.split_of_shard(path, folder.path), path) for path in shards], folder.path
         )
+    archives = [each.path_of(name) for each in folder.walk() for name in each.archives]
+    tars = [(tables.split_of_shard(path, folder.path), path) for path in archives]
+    told = read_tars(tars, folder.path, folder_layouts.parts(folder.path)) if tars else None
+    if told:
+        return told
     texts = [name for name in folder.tables if not name.endswith(".txt")] or folder.tables
     groups = [group for name in texts for group in tables.read_table(f"{folder.path}/{name}")]
     if len(texts) == 1:  # metadata.csv beside its images: the folder names the data set

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import pyarrow as pa
@@ -22,10 +23,14 @@ from bandprobe.images.layouts import find
 from bandprobe.images.near_duplicates import COLUMNS as LINK_COLUMNS
 from bandprobe.images.near_duplicates import near_duplicates as linked
 from bandprobe.images.near_leakage import LISTING
+from bandprobe.images.places import absolute, content, is_file, opened
 from bandprobe.images.reading import Facts
 from bandprobe.images.splits import DEFAULT_FRACTIONS, check_fractions
 from bandprobe.images.tables import MANIFEST_KEY
 from bandprobe.images.thumbnails import Grey, thumbnails_of_all
+from bandprobe.remote import is_remote
+
+_LEFT_OUT, _NEAR = "left-out", "near-duplicates"  # the tables beside a manifest
 
 _SCHEMA = pa.schema(
     [
@@ -63,8 +68,8 @@ class Manifest:
 
     Attributes:
         table: one row an image, sorted by dataset, label, generator and path. image_id (hex SHA-256 of
-            the pixels), path (absolute, POSIX, or `FILE::ROW`), label (0 real, 1 fake), generator
-            (`Real` for reals), family, dataset, split (train, val, test), width and height (pixels,
+            the pixels), path (absolute, POSIX, or a URL; `FILE::ROW`, `FILE::MEMBER`), label (0 real, 1
+            fake), generator (`Real` for reals), family, dataset, split (train, val, test), width and height (pixels,
             after orientation), format, file_bytes, mtime_ns.
         left_out: path and reason of every image that cannot be used.
         mapping: one row for each folder or table and what it was taken for: layout, folder, label,
@@ -137,7 +142,8 @@ class Manifest:
         table = table.replace_schema_metadata(metadata)
         with replacing(target) as part:
             pq.write_table(table, part, compression="zstd")
-        for file, rows in ((_left_out_file(target), self.left_out), (_near_file(target), self.near)):
+        for what, rows in ((_LEFT_OUT, self.left_out), (_NEAR, self.near)):
+            file = Path(_beside(target.as_posix(), what))
             if len(rows):
                 with replacing(file) as part:
                     rows.to_csv(part, index=False, encoding="utf-8", quoting=quoting(rows["path"]))
@@ -151,21 +157,19 @@ class Manifest:
         Raises:
             InputError: there is no such file, or it is no manifest.
         """
-        file = Path(path)
-        if not file.is_file():
-            raise InputError(f"no such manifest: {str(file)!r}. Make one with: bandprobe index DATA.")
+        file = absolute(path) if is_remote(str(path)) else str(path)
+        if not is_file(file):
+            raise InputError(f"no such manifest: {file!r}. Make one with: bandprobe index DATA.")
         try:
-            table = pq.read_table(file, partitioning=None)
+            table = pq.read_table(opened(file), partitioning=None)
         except (pa.ArrowException, OSError) as error:
             reason = " ".join(str(error).split())[:160]
-            raise InputError(
-                f"manifest {str(file)!r} cannot be read: {reason}. Index the data again."
-            ) from error
+            raise InputError(f"manifest {file!r} cannot be read: {reason}. Index the data again.") from error
         raw = (table.schema.metadata or {}).get(MANIFEST_KEY)
         missing = [name for name in COLUMNS if name not in table.column_names]
         if raw is None or missing:
             lacks = f"it lacks the columns {', '.join(missing)}" if missing else "it lacks the mapping"
-            raise InputError(f"{str(file)!r} is no manifest: {lacks}. Make one with: bandprobe index DATA.")
+            raise InputError(f"{file!r} is no manifest: {lacks}. Make one with: bandprobe index DATA.")
         try:
             if any(column.null_count for column in table.select(list(COLUMNS)).columns):
                 raise ValueError("a cell is empty")
@@ -173,17 +177,17 @@ class Manifest:
             near = said.get("near", {"among": [], "links": []})
             return cls(
                 table=table.select(list(COLUMNS)).cast(_SCHEMA).to_pandas(),
-                left_out=_read_beside(_left_out_file(file), ("path", "reason")),
+                left_out=_read_beside(_beside(file, _LEFT_OUT), ("path", "reason")),
                 mapping=pd.DataFrame(said["mapping"], columns=list(MAPPING_COLUMNS)),
                 notes=list(said["notes"]),
                 background=parse_colour(tuple(said["background"])),
-                near=_read_beside(_near_file(file), LISTING),
+                near=_read_beside(_beside(file, _NEAR), LISTING),
                 links=Links(pd.DataFrame(near["links"], columns=list(LINK_COLUMNS)), tuple(near["among"])),
             )
         # Whatever JSON and columns of other types lead to.
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException):
             raise InputError(
-                f"{str(file)!r} is no manifest: what it says beside its rows cannot be read. Make one with: "
+                f"{file!r} is no manifest: what it says beside its rows cannot be read. Make one with: "
                 "bandprobe index DATA."
             ) from None
 
@@ -196,22 +200,20 @@ class Manifest:
         }
 
 
-def _read_beside(file: Path, columns: Sequence[str]) -> pd.DataFrame:
-    if not file.is_file():
+def _read_beside(file: str, columns: Sequence[str]) -> pd.DataFrame:
+    if not is_file(file):
         return pd.DataFrame(columns=list(columns), dtype="object")
-    return pd.read_csv(file, dtype=str, keep_default_na=False)
+    return pd.read_csv(io.BytesIO(content(file)), dtype=str, keep_default_na=False)
 
 
-def _left_out_file(manifest: Path) -> Path:
-    return manifest.with_name(f"{manifest.stem}-left-out.csv")
+def _beside(manifest: str, what: str) -> str:
+    """`FOLDER/NAME-what.csv` of `FOLDER/NAME.parquet`."""
+    above, slash, name = manifest.rpartition("/")
+    return f"{above}{slash}{PurePosixPath(name).stem}-{what}.csv"
 
 
 def _hash_of(image_ids: Iterable[str]) -> str:
     return hashlib.sha256("".join(sorted(set(image_ids))).encode()).hexdigest()
-
-
-def _near_file(manifest: Path) -> Path:
-    return manifest.with_name(f"{manifest.stem}-near-duplicates.csv")
 
 
 def build(
@@ -235,7 +237,7 @@ def build(
     """Find the images of a study, open each once, and say which is what.
 
     Args:
-        data: folders, tables (CSV, Parquet, Arrow, a manifest) or `NAME=FOLDER`.
+        data: folders, tar files, tables (CSV, Parquet, Arrow, a manifest) or `NAME=FOLDER`; paths or URLs.
         layout: see `find`.
         real: folders of reals, where reals and fakes are separate roots.
         fakes: generator to its folders, likewise.

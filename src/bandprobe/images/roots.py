@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from bandprobe.errors import InputError
+from bandprobe.images.archive import is_archive
 from bandprobe.images.families import REAL, is_fake, is_real
 from bandprobe.images.folder_layouts import by_split, group_of, image_folders, parts, split_folders
 from bandprobe.images.found import Group, clean_name
-from bandprobe.images.places import is_there
-from bandprobe.images.walk import Folder, absolute, scan
+from bandprobe.images.places import absolute, is_folder, is_there
+from bandprobe.images.tree import Folder
+from bandprobe.images.walk import scan
 
 Fakes = Mapping[str, Sequence[Folder]]
 
@@ -44,9 +46,12 @@ def root(source: str | Path) -> Folder:
         InputError: it does not exist, is no folder, or holds no image.
     """
     path = absolute(source)
-    if not is_there(path) or not Path(path).is_dir():
-        what = "a file" if is_there(path) else "nothing"
-        raise InputError(f"a root of reals or fakes must be a folder; there is {what} at {path!r}.")
+    there = is_there(path)
+    if not there or not (is_folder(path) or is_archive(path)):
+        what = "a file" if there else "nothing"
+        raise InputError(
+            f"a root of reals or fakes must be a folder or a tar file; there is {what} at {path!r}."
+        )
     return _filled(scan(path))
 
 

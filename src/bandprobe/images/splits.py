@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -24,11 +25,18 @@ _WORDS = {
     "test": "test",
     "testing": "test",
 }
+_SHARD = re.compile(r"(?P<split>[A-Za-z]+)(?:[-_.].*)?")
 
 
 def split_word(name: str) -> str | None:
     """`train`, `val` or `test` where a name means one of them (`Training`, `valid`, `testing`), else None."""
     return _WORDS.get(normalised(name))
+
+
+def shard_split(stem: str) -> str:
+    """The split that the name of one of several files tells: `train-00000-of-00001`, `val_3`; else empty."""
+    found = _SHARD.fullmatch(stem)
+    return (split_word(found["split"]) if found else None) or ""
 
 
 def check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:

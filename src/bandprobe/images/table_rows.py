@@ -65,7 +65,7 @@ def groups_of(
         if not generator:
             folder = _folder(row.path)
             if folder not in names:
-                inside = embedded.locate(row.path) is not None
+                inside = embedded.is_inside(row.path)
                 names[folder] = _UNKNOWN if inside else generator_from(folder, above_reals)
             generator = names[folder]
         family = "" if label == 0 or normalised(row.family) in _NOTHING else row.family

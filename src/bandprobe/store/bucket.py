@@ -95,7 +95,8 @@ class Bucket:
         system, path = filesystem(self.url)
         with failures(self.url):
             stream = system.open_output_stream(path)
-            # Closed only where every byte is there: closing completes the upload.
+            # All in one write, and no `with`: closing completes an upload, and so does forgetting a stream, whatever
+            # was written to it. Where a piece fails within the write, pyarrow itself refuses to complete.
             stream.write(content)
             stream.close()
             if (held := system.get_file_info(path).size) != len(content):

@@ -65,9 +65,8 @@ class EmbeddingStore:
         self._sources = dict(sources or {})
         # Beside the store, not in it: whatever is half-written is never seen by a reader.
         self._partial = self.root.with_name(f"{self.root.name}.partial")
-        # The parts whose images whoever fills the store was told of, and what was read of others' parts.
+        # The parts whose images whoever fills the store was told of.
         self._known: dict[tuple[str, str], set[Place]] = {}
-        self._others: dict[Place, tuple[Fingerprint, set[str]]] = {}
         self._entered = False
         self._journal: Journal | None = None
 
@@ -134,7 +133,9 @@ class EmbeddingStore:
         self._known[encoder, wanted["filter"]] = set(parts)
         return ids_of(parts)
 
-    def write(self, encoder: str, made_with: Fingerprint, rows: Rows) -> Place | None:
+    def write(
+        self, encoder: str, made_with: Fingerprint, rows: Rows, *, unique: bool = False
+    ) -> Place | None:
         """Add a part, whole or not at all.
 
         Images that another process has stored since `present` was asked are left out, so that none stands
@@ -144,6 +145,8 @@ class EmbeddingStore:
             encoder: the encoder's name.
             made_with: the condition's fingerprint.
             rows: what to write.
+            unique: nobody else can have stored these images: other processes' parts, which may be many, are not
+                looked at.
 
         Returns:
             The part's path; None where no image was left.
@@ -156,7 +159,7 @@ class EmbeddingStore:
         if not self._entered:
             self._make_root()
         with self.alone():
-            return self._add(encoder, made_with, table)
+            return self._add(encoder, made_with, table, unique=unique)
 
     def jot(self, encoder: str, made_with: Fingerprint, rows: Rows) -> None:
         """Keep finished rows until they are written as a part, should this process be killed before.
@@ -400,24 +403,25 @@ class EmbeddingStore:
     def _table(self, encoder: str, made_with: Fingerprint, rows: Rows) -> pa.Table:
         return as_table(encoder, self._sources.get(encoder, encoder), made_with, rows)
 
-    def _add(self, encoder: str, made_with: Fingerprint, table: pa.Table) -> Place | None:
+    def _add(
+        self, encoder: str, made_with: Fingerprint, table: pa.Table, *, unique: bool = False
+    ) -> Place | None:
         """Write what the store does not hold of a table, while no other process writes."""
         spec = made_with["filter"]
-        parts, folder = set(self._parts(encoder, spec)), self.partition(encoder, spec)
         known = self._known.get((encoder, spec), set())
+        parts, folder = set(known if unique else self._parts(encoder, spec)), self.partition(encoder, spec)
         if known - parts or (self._entered and not self.root.is_dir()):
             raise DiskError(
                 f"the store {str(self.root)!r}, or a part of it, was removed while it was being filled; run again to "
                 "make it anew."
             )
-        others = {part: self._of_another(part) for part in parts - known}
-        for stored, _ in others.values():
-            if wrong := difference(stored, made_with):
+        for part in parts - known:  # another process's
+            if wrong := difference(fingerprint_of(part), made_with):
                 raise StoreError(
                     f"another process has stored {encoder!r} at {spec!r} in {str(self.root)!r} made otherwise "
                     f"({wrong}); use another store, or another name for the encoder (name=SOURCE)."
                 )
-        held, fresh = set().union(*(ids for _, ids in others.values())), []
+        held, fresh = ids_of(parts - known), []
         for row, image in enumerate(table.column("image_id").to_pylist()):
             if image not in held:
                 held.add(image)
@@ -430,12 +434,6 @@ class EmbeddingStore:
         if (encoder, spec) in self._known:
             known.add(part)
         return part
-
-    def _of_another(self, part: Place) -> tuple[Fingerprint, set[str]]:
-        """What another process's part was made with, and its images; read once."""
-        if part not in self._others:
-            self._others[part] = fingerprint_of(part), ids_of([part])
-        return self._others[part]
 
     def _make_root(self) -> None:
         with self._writing():
