@@ -88,6 +88,7 @@ class Cluster:
             return ray
         if self.address not in (None, "auto", "local"):
             _check_answers(str(self.address))
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         # What its core says to standard error is no news to a user: what fails is raised.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

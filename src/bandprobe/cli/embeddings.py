@@ -115,7 +115,7 @@ def embed(
     cluster = Cluster.asked(engine, address, device=device, actors=actors)
     if cluster is not None:
         cluster.ready()
-    if not is_remote(store):
+    if not is_remote(str(store)):
         check_output(store)
     held = EmbeddingStore(store, {r.name: name for r, name in zip(references, names, strict=True)})
     place, threads = beside(held.root), workers or cores()

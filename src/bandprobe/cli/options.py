@@ -13,7 +13,8 @@ from bandprobe.columns import shown
 Data = Annotated[
     list[str],
     typer.Argument(
-        help="Folders, tar, CSV or Parquet files, a manifest, NAME=FOLDER roots; also URLs, e.g. s3://.", show_default=False
+        help="Folders, tar, CSV or Parquet files, a manifest, NAME=FOLDER roots; also URLs, e.g. s3://.",
+        show_default=False,
     ),
 ]
 FilterSpecs = Annotated[
