@@ -106,10 +106,9 @@ def test_the_probe_is_one_like_any_other(table: pd.DataFrame, checkpoint: Path, 
     label = table.loc[table["split"] == "train", "label"].to_numpy()
     called = probe.probe.logits(X) >= probe.probe.threshold
     assert (called == label).mean() > 0.6
-    from bandprobe.analysis.scoring import score
+    from bandprobe.detect import Detector
 
-    done = score([Path(table["path"].iloc[0])], path, device="cpu")
-    assert len(done.rows) == 1
+    assert len(Detector.load(path, device="cpu").score(Path(table["path"].iloc[0]))) == 1
 
 
 def test_contrastive_loss_on_images(table: pd.DataFrame, checkpoint: Path, tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def test_probes_of_all_conditions_round_trip(tmp_path: Path, store: EmbeddingSto
 def test_files_are_safetensors_with_json_metadata(tmp_path: Path, store: EmbeddingStore) -> None:
     train(store, manifest(), {"one": "one"}, ["all"], ["lowpass:5px"], tmp_path)
     with safe_open(tmp_path / file_name("one", "all", "lowpass:5px"), framework="numpy") as file:
-        assert set(file.keys()) == {"mean", "scale", "weight"}
+        names = set(file.keys())
+        assert {"mean", "scale", "weight", "judged.real", "judged.fake", "novelty.mean"} <= names
+        assert all(name.startswith(("judged.", "novelty.")) for name in names - {"mean", "scale", "weight"})
         metadata = file.metadata()
     assert metadata["trained_on"] == '"all"'
     assert (

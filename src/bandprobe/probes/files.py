@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialised
 
 from bandprobe.errors import InputError
 from bandprobe.files import write_whole
+from bandprobe.probes.judged import Judged
 from bandprobe.probes.linear import LinearProbe
+from bandprobe.probes.model_folder import anchored, probe_in
+from bandprobe.probes.novelty import Novelty
 
 if TYPE_CHECKING:
     from bandprobe.probes.head_probe import HeadProbe
@@ -30,6 +34,10 @@ _JUDGED = ("threshold", "slope", "intercept", "validation")
 _ARRAYS = {FORMAT: ("mean", "scale", "weight"), HEAD_FORMAT: ("mean", "scale", "readout")}
 _SCALARS = {FORMAT: ("bias", *_JUDGED, "C"), HEAD_FORMAT: ("loss", "sizes", "bias", *_JUDGED)}
 _HEAD = "head."  # before the names of a head's weights
+_JUDGED_LOGITS = {"judged.real": "real", "judged.fake": "fake"}
+_COUNTS = ("n_real", "n_fake")
+_NOVELTY = ("mean", "scale", "centres", "directions", "variances")
+_NOT_FACTS = ("probe", "novelty")  # fields of a probe file that are kept as arrays
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,8 @@ class ProbeFile:
     fingerprint: dict[str, str]  # of the embeddings it was trained on; empty where that is not known
     training: dict[str, Any]  # counts by split and class, generators, seed, head, loss, switches, replicate
     key: str = ""  # hash of everything that decides the probe, to know it again
+    # What knows images like those of training; None where that is not known
+    novelty: Novelty | None = field(default=None, compare=False)
 
     @property
     def replicate(self) -> int:
@@ -81,15 +91,30 @@ def save(file: ProbeFile, folder: Path) -> Path:
     facts = {
         "format": kind,
         **{name: getattr(probe, name) for name in _SCALARS[kind]},
-        **{field.name: getattr(file, field.name) for field in fields(file) if field.name != "probe"},
+        **{each.name: getattr(file, each.name) for each in fields(file) if each.name not in _NOT_FACTS},
     }
+    extra, more = _of_validation(file)
+    facts |= more
     # safetensors' metadata is text: each value stands as JSON.
     metadata = {name: json.dumps(value, sort_keys=True) for name, value in facts.items()}
     arrays = {name: np.ascontiguousarray(getattr(probe, name), np.float64) for name in _ARRAYS[kind]}
     if not isinstance(probe, LinearProbe):
         arrays |= {f"{_HEAD}{name}": np.ascontiguousarray(value) for name, value in probe.weights.items()}
     path = folder / file.file_name
-    return write_whole(path, _in_order(serialised(arrays, metadata)))
+    return write_whole(path, _in_order(serialised(arrays | extra, metadata)))
+
+
+def _of_validation(file: ProbeFile) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+    """What is kept besides the probe, in single precision: arrays, and facts."""
+    arrays: dict[str, NDArray[np.float32]] = {}
+    facts: dict[str, Any] = {}
+    if (judged := file.probe.judged) is not None:
+        arrays |= {key: getattr(judged, name).astype(np.float32) for key, name in _JUDGED_LOGITS.items()}
+        facts["judged"] = {name: getattr(judged, name) for name in _COUNTS}
+    if (novelty := file.novelty) is not None:
+        arrays |= {f"novelty.{name}": getattr(novelty, name).astype(np.float32) for name in _NOVELTY}
+        facts["novelty"] = {"rest": novelty.rest, "threshold": novelty.threshold}
+    return {name: np.ascontiguousarray(value) for name, value in arrays.items()}, facts
 
 
 def _in_order(content: bytes) -> bytes:
@@ -103,9 +128,15 @@ def _in_order(content: bytes) -> bytes:
 def load(path: str | Path) -> ProbeFile:
     """Read a probe.
 
+    Args:
+        path: its file, the folder that `bandprobe publish` wrote, or a model of the Hugging Face Hub (`owner/name`).
+
     Raises:
         InputError: no such file, or it is no probe of this format.
+        EncoderError: the Hub has no such model.
+        DiskError: the Hub cannot be reached.
     """
+    path = probe_in(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
@@ -113,13 +144,21 @@ def load(path: str | Path) -> ProbeFile:
             if kind not in _ARRAYS:
                 raise ValueError("another format")
             arrays = {name: file.get_tensor(name).astype(np.float64) for name in _ARRAYS[kind]}
+            held = {
+                name: file.get_tensor(name).astype(np.float64)
+                for name in file.keys()  # noqa: SIM118 - not a dictionary
+                if name.startswith(("judged.", "novelty."))
+            }
             weights = {
                 name.removeprefix(_HEAD): file.get_tensor(name)
                 for name in file.keys()  # noqa: SIM118 - not a dictionary
                 if name.startswith(_HEAD)
             }
         scalars = {name: metadata.pop(name) for name in _SCALARS[kind]}
-        return _checked(ProbeFile(probe=_probe(kind, arrays, scalars, weights), **metadata))
+        scalars["judged"] = _judged(held, metadata.pop("judged", None))
+        novelty = _novelty(held, metadata.pop("novelty", None))
+        file = _checked(ProbeFile(probe=_probe(kind, arrays, scalars, weights), novelty=novelty, **metadata))
+        return anchored(file, path)
     except FileNotFoundError:
         raise InputError(f"no probe at {str(path)!r}; `bandprobe train` makes them.") from None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
@@ -128,6 +167,33 @@ def load(path: str | Path) -> ProbeFile:
             f"{str(path)!r} is no probe of format {FORMAT} or {HEAD_FORMAT} ({reason}); give a file of a run's "
             "probes folder."
         ) from None
+
+
+def _judged(held: dict[str, Any], counts: dict[str, Any] | None) -> Judged | None:
+    if counts is None:
+        return None
+    real, fake = (np.sort(held[name]) for name in _JUDGED_LOGITS)
+    numbers = {name: int(counts[name]) for name in _COUNTS}
+    if real.ndim != 1 or fake.ndim != 1 or not real.size or not fake.size or min(numbers.values()) < 0:
+        raise ValueError("judged logits must be two lists")
+    if not (np.isfinite(real).all() and np.isfinite(fake).all()):
+        raise ValueError("judged logits must be finite")
+    return Judged(real, fake, **numbers)
+
+
+def _novelty(held: dict[str, Any], facts: dict[str, Any] | None) -> Novelty | None:
+    if facts is None:
+        return None
+    mean, scale, centres, directions, variances = (held[f"novelty.{name}"] for name in _NOVELTY)
+    shapes = (mean.shape, scale.shape, centres.shape, directions.shape, variances.shape)
+    dim, kept = mean.size, variances.size
+    if shapes != ((dim,), (dim,), (2, dim), (kept, dim), (kept,)):
+        raise ValueError(f"novelty arrays do not fit each other, {shapes}")
+    numbers = [float(facts[name]) for name in ("rest", "threshold")]
+    finite = all(np.isfinite(part).all() for part in (mean, scale, centres, directions, variances, numbers))
+    if not (finite and (scale > 0).all() and (variances > 0).all() and numbers[0] > 0):
+        raise ValueError("novelty arrays must be finite, and variances above 0")
+    return Novelty(mean, scale, centres, directions, variances, *numbers)
 
 
 def _probe(kind: str, arrays: dict[str, Any], scalars: dict[str, Any], weights: dict[str, Any]) -> Probe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from bandprobe.probes.calibration import best_threshold, platt, probability
 from bandprobe.probes.heads import Head, build
+from bandprobe.probes.judged import Judged
 from bandprobe.probes.linear import LinearProbe
 from bandprobe.probes.losses import CONTRASTIVE
 
@@ -40,6 +41,8 @@ class HeadProbe:
     slope: float  # Platt's, on the logit
     intercept: float
     validation: str  # "split", or "cross-fitting" where validation was small
+    # Logits of images it was not fitted on; None where they are not known
+    judged: Judged | None = field(default=None, compare=False)
 
     @property
     def head(self) -> str:
@@ -78,7 +81,7 @@ class HeadProbe:
         step = max(1, _BATCH_VALUES // max(1, len(self.mean)))
         parts = [
             head_outputs(
-                self._module, self.loss, _tensor((embedding[at : at + step] - self.mean) / self.scale)
+                self.module, self.loss, _tensor((embedding[at : at + step] - self.mean) / self.scale)
             )
             for at in range(0, max(1, len(embedding)), step)
         ]
@@ -90,7 +93,7 @@ class HeadProbe:
         Raises:
             RuntimeError: they do not, as torch says it.
         """
-        _ = self._module
+        _ = self.module
         return self
 
     def probabilities(self, logits: Floats) -> Floats:
@@ -98,7 +101,8 @@ class HeadProbe:
         return probability(logits, self.slope, self.intercept)
 
     @cached_property
-    def _module(self) -> Head:
+    def module(self) -> Head:
+        """The head as a PyTorch module, ready for a forward pass."""
         with torch.random.fork_rng():
             module = build(self.sizes)
         module.load_state_dict({name: torch.from_numpy(value) for name, value in self.weights.items()})
@@ -140,20 +144,27 @@ class Trained:
         """
         slope, intercept = platt(logits, label, weights)
         threshold = best_threshold(logits, label, weights)
+        judged = Judged.of(logits, label)
         if self.sizes["head"] == "linear":
             weight, bias = (
                 self.weights["last.weight"][0].astype(np.float64),
                 float(self.weights["last.bias"][0]),
             )
             return LinearProbe(
-                self.mean, self.scale, weight, bias, threshold, slope, intercept, None, validation
+                self.mean, self.scale, weight, bias, threshold, slope, intercept, None, validation, judged
             )
-        return self._probe(np.empty(0), 0.0, threshold, slope, intercept, validation)
+        return self._probe(np.empty(0), 0.0, threshold, slope, intercept, validation, judged)
 
     def read_out(self, last: LinearProbe) -> HeadProbe:
         """The probe whose logit is that of a linear one on the head's outputs."""
         return self._probe(
-            last.direction, last.offset, last.threshold, last.slope, last.intercept, last.validation
+            last.direction,
+            last.offset,
+            last.threshold,
+            last.slope,
+            last.intercept,
+            last.validation,
+            last.judged,
         )
 
     def _probe(self, readout: Floats, bias: float, *judged: Any) -> HeadProbe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.special import expit, log_expit
 from sklearn.preprocessing import StandardScaler
 
 from bandprobe.probes.calibration import best_threshold, platt, probability
+from bandprobe.probes.judged import Judged
 from bandprobe.probes.validation import Examples, Plan, log_loss, plan
 
 Floats = NDArray[np.float64]
@@ -35,6 +36,8 @@ class LinearProbe:
     intercept: float
     C: float | None  # chosen on validation; None where there was no such penalty to choose
     validation: str  # "split", or "cross-fitting" where validation was small
+    # Logits of images it was not fitted on; None of one that was trained elsewhere.
+    judged: Judged | None = field(default=None, compare=False)
 
     @property
     def direction(self) -> Floats:
@@ -137,6 +140,7 @@ def read_out(
         intercept=intercept,
         C=penalties[best],
         validation=planned.kind,
+        judged=Judged.of(scores[best], label[judged]),
     )
 
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from bandprobe.probes.files import Probe
 
 
+# Raised when more is kept with a probe than before: one without it is made anew.
+KEPT = "judged, novelty"
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a probe is fitted, whatever it is fitted on."""
@@ -95,7 +99,7 @@ class Recipe:
     def key(self, made_with: Sequence[Fingerprint], rows: pd.DataFrame) -> str:
         """A hash of everything that decides a probe."""
         images = rows[["image_id", "label", "dataset", "split"]].to_csv(index=False)
-        facts = [FORMAT, *made_with, images, self.seed, PENALTIES, self.head, self.loss, self.switches]
+        facts = [FORMAT, KEPT, *made_with, images, self.seed, PENALTIES, self.head, self.loss, self.switches]
         if self.torch:
             from bandprobe.probes import torch_training
 

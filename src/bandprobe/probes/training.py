@@ -17,6 +17,7 @@ from bandprobe.errors import InputError
 from bandprobe.files import output_folder
 from bandprobe.filters import parse
 from bandprobe.probes.files import ProbeFile, file_name, save
+from bandprobe.probes.novelty import novelty
 from bandprobe.probes.recipe import Recipe, kept_probe
 from bandprobe.probes.sets import bootstrapped, family_of, training_sets, validated_on
 from bandprobe.probes.validation import Examples
@@ -191,6 +192,7 @@ def _fit_all(
                     fingerprint=made_with[0],
                     training=recipe.described(rows),
                     key=key,
+                    novelty=novelty(examples.embedding, examples.label, examples.split, recipe.seed),
                 )
                 save(kept, folder)
             files.append(kept)
