@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from bandprobe.errors import InputError
 from bandprobe.images import embedded
 from bandprobe.images.found import Found
+from bandprobe.images.path_lists import STANDARD_INPUT
 from bandprobe.images.places import is_within, opened, status
 from bandprobe.remote import Status, is_remote, statuses
 
@@ -22,7 +23,8 @@ def check_contained(found: Found) -> None:
 
     A manifest names its images from the root on, wherever they lie. Outside they are taken where they are of
     the size and the time of change that it holds, to the nanosecond: whoever wrote it has seen them on this
-    machine. Nothing is opened to find that out.
+    machine. Nothing is opened to find that out. A list on standard input may name what it likes: whoever types the
+    command has made it.
 
     Args:
         found: the images of a study's data; those of folders are passed over.
@@ -30,24 +32,12 @@ def check_contained(found: Found) -> None:
     Raises:
         InputError: a table names an image elsewhere.
     """
-    named: dict[str, list[str]] = {}
+    named: dict[str, list[str]] = {table: list(paths) for table, paths in found.lists.items()}
     for group in found.groups:
-        if group.layout == "table":
+        if group.layout == "table" and group.folder != STANDARD_INPUT:
             named.setdefault(group.folder, []).extend(group.paths)
-    resolved = _resolver()
-    here = os.path.realpath(".")
     for table, paths in named.items():
-        folder = (
-            resolved(table).rpartition("/")[0] if is_remote(table) else os.path.realpath(Path(table).parent)
-        )
-        # Whoever works in the root of all files has not said that a table may name them all.
-        roots = [folder] if is_remote(table) or Path(here).parent == Path(here) else [folder, here]
-        # No file's name holds a NUL: what does is left out later, with the reason.
-        outside = [
-            path
-            for path in paths
-            if "\0" not in path and not is_within(resolved(embedded.holder(path)), roots)
-        ]
+        outside = _outside(table, paths)
         if outside and table in found.manifests:
             seen = _seen(table)
             far = statuses([file for file in map(embedded.holder, outside) if is_remote(file)])
@@ -59,6 +49,32 @@ def check_contained(found: Found) -> None:
                 f"e.g. {outside[0]!r}; move the table above them, or allow it with --outside ([data] outside = "
                 "true)."
             )
+
+
+def check_named(table: str, paths: Sequence[str]) -> None:
+    """See that a table or list names no image outside its own folder and the one that is worked in.
+
+    Raises:
+        InputError: it does.
+    """
+    if outside := _outside(table, paths):
+        raise InputError(
+            f"table {table!r} names images outside its own folder and the current one ({len(outside)} of "
+            f"{len(paths)}), e.g. {outside[0]!r}; move the table above them, or hand its paths over on standard input."
+        )
+
+
+def _outside(table: str, paths: Sequence[str]) -> list[str]:
+    """Those of the paths that do not lie below the table's folder or the current one, links followed."""
+    resolved = _resolver()
+    here = os.path.realpath(".")
+    folder = resolved(table).rpartition("/")[0] if is_remote(table) else os.path.realpath(Path(table).parent)
+    # Whoever works in the root of all files has not said that a table may name them all.
+    roots = [folder] if is_remote(table) or Path(here).parent == Path(here) else [folder, here]
+    # No file's name holds a NUL: what does is left out later, with the reason.
+    return [
+        path for path in paths if "\0" not in path and not is_within(resolved(embedded.holder(path)), roots)
+    ]
 
 
 def _resolver() -> Callable[[str], str]:

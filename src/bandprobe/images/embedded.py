@@ -7,12 +7,13 @@ import re
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bandprobe import remote
@@ -94,6 +95,60 @@ def image_column(schema: Any) -> str | None:
         if isinstance(feature, dict) and feature.get("_type") == "Image":
             return name
     return next((name for usual in _USUAL_NAMES for name in columns if name.lower() == usual), columns[0])
+
+
+def paths_without_bytes(source: Any, column: str) -> dict[int, str]:
+    """The rows of a column of images that name a file and hold no bytes, as Hugging Face's cache does: row to path.
+
+    Args:
+        source: a `pyarrow.Table` or `pyarrow.parquet.ParquetFile`; of the latter, bytes are read only of row groups
+            in which some are missing and others not.
+        column: struct{bytes, path} or binary.
+    """
+    table = isinstance(source, pa.Table)
+    kind = (source.schema if table else source.schema_arrow).field(column).type
+    if not pa.types.is_struct(kind) or {"bytes", "path"} - {field.name for field in kind}:
+        return {}
+    found: dict[int, str] = {}
+    first = 0
+    parts = _parts(source.column(column)) if table else _groups(source, column)
+    for names, lacking in parts:
+        rows = range(len(names)) if lacking is None else (at for at, none in enumerate(lacking) if none)
+        found.update({first + at: names[at] for at in rows if names[at]})
+        first += len(names)
+    return found
+
+
+_Part = tuple[list[Any], "list[bool] | None"]  # paths, and which rows lack bytes; None for all of them
+
+
+def _parts(column: Any) -> Iterator[_Part]:
+    for chunk in column.chunks:
+        yield _field(chunk, "path").to_pylist(), _field(chunk, "bytes").is_null().to_pylist()
+
+
+def _groups(parquet: pq.ParquetFile, column: str) -> Iterator[_Part]:
+    leaves = [parquet.metadata.schema.column(at).path for at in range(parquet.metadata.num_columns)]
+    for group in range(parquet.num_row_groups):
+        facts = parquet.metadata.row_group(group)
+        statistics = facts.column(leaves.index(f"{column}.bytes")).statistics
+        nulls = statistics.null_count if statistics is not None and statistics.has_null_count else None
+        if nulls == 0:
+            yield [None] * facts.num_rows, None
+            continue
+        whole = parquet.read_row_group(group, columns=[f"{column}.path"]).column(0).combine_chunks()
+        names = _field(whole, "path").to_pylist()
+        if nulls == facts.num_rows:
+            yield names, None
+        else:
+            data = parquet.read_row_group(group, columns=[f"{column}.bytes"]).column(0).combine_chunks()
+            yield names, _field(data, "bytes").is_null().to_pylist()
+
+
+def _field(structs: Any, name: str) -> Any:
+    """One field of an array of structs, null where the struct itself is."""
+    chunks = structs.chunks if isinstance(structs, pa.ChunkedArray) else [structs]
+    return pa.chunked_array([pc.struct_field(chunk, name) for chunk in chunks])
 
 
 @dataclass(frozen=True)

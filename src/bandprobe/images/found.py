@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bandprobe.columns import shown
@@ -46,11 +46,13 @@ class Found:
         groups: at least one of reals and one of fakes in each data set.
         notes: sentences for whoever reads the mapping.
         manifests: manifests among the data, whose splits may lack a class.
+        lists: text files among the data that are lists of paths, and what they name.
     """
 
     groups: tuple[Group, ...]
     notes: tuple[str, ...] = ()
     manifests: tuple[str, ...] = field(default=())
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def clean_name(name: str) -> str:

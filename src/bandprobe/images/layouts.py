@@ -12,6 +12,7 @@ from bandprobe.images.archive import is_archive
 from bandprobe.images.decode import image_extensions
 from bandprobe.images.families import is_real
 from bandprobe.images.found import Found, Group, clean_name, with_distinct_datasets, with_one_spelling
+from bandprobe.images.path_lists import STANDARD_INPUT, listed, standard_input, tree_of
 from bandprobe.images.places import absolute, is_folder, is_there, missing
 from bandprobe.images.roots import are_classes, named_root, root, separate_roots
 from bandprobe.images.shards import read_tars
@@ -57,7 +58,8 @@ def find(
 
     Args:
         data: folders, tar files, tables (CSV, TSV, Parquet, Arrow, a manifest), or `NAME=FOLDER` for one
-            generator's fakes (`Real=FOLDER` for reals); paths or URLs (`s3://bucket/folder`).
+            generator's fakes (`Real=FOLDER` for reals); paths or URLs (`s3://bucket/folder`). `-` is a list on
+            standard input, as a text file of paths is: their folders tell what is what.
         layout: `auto`, or the one layout that everything in `data` has: `ricker`, `forensynths`,
             `genimage`, `folders`, `table`, `roots`.
         real: folders of real images, for the layout `roots`.
@@ -77,7 +79,10 @@ def find(
         raise InputError("no data given; name a folder, a table, or NAME=FOLDER for each generator.")
     named = [pair for pair in map(named_root, sources) if pair]
     plain = list(dict.fromkeys(_existing(source) for source in sources if named_root(source) is None))
-    folders = {path: scan(path) for path in plain if is_archive(path) or is_folder(path)}
+    folders = {path: scan(path) for path in plain if path != STANDARD_INPUT and _is_tree(path)}
+    texts = {path: _text(path) for path in plain if _is_text(path) and path not in folders}
+    lists = {path: paths for path, text in texts.items() if (paths := listed(text, path)) is not None}
+    folders |= {path: tree_of(paths) for path, paths in lists.items()}
     for folder in folders.values():
         _check_holds_something(folder)
     by_root = (
@@ -88,13 +93,14 @@ def find(
     if by_root:
         groups = _separate(plain, folders, named, _as_list(real), fakes or {})
     else:
-        groups = [group for source in _merged(plain, folders) for group in _read(source, layout)]
+        groups = [group for source in _merged(plain, folders) for group in _read(source, layout, texts)]
     groups, notes = with_one_spelling(with_distinct_datasets([group for group in groups if group.paths]))
     _check_classes(groups, list(folders.values()))
     return Found(
         tuple(groups),
         (*_ignored(list(folders.values()), groups), *notes),
         tuple(path for path in plain if tables.is_manifest(path)),
+        {path: tuple(paths) for path, paths in lists.items() if path != STANDARD_INPUT},
     )
 
 
@@ -106,7 +112,21 @@ def _as_list(sources: Source | Sequence[Source] | None) -> list[str]:
     return [str(source) for source in sources]
 
 
+def _is_tree(path: str) -> bool:
+    return is_archive(path) or is_folder(path)
+
+
+def _is_text(path: str) -> bool:
+    return path == STANDARD_INPUT or extension(path) in tables.TEXT_EXTENSIONS
+
+
+def _text(path: str) -> str:
+    return standard_input() if path == STANDARD_INPUT else tables.read_text(path)
+
+
 def _existing(source: str) -> str:
+    if source == STANDARD_INPUT:
+        return source
     path = absolute(source)
     if not is_there(path):
         if is_remote(path):
@@ -148,9 +168,9 @@ def _above(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _read(source: str | Folder, layout: str) -> list[Group]:
+def _read(source: str | Folder, layout: str, texts: Mapping[str, str]) -> list[Group]:
     if isinstance(source, str):
-        return _read_file(source, layout)
+        return _read_file(source, layout, texts.get(source))
     if layout == "auto":
         groups = _saved(source)
         for reader in _AUTO:
@@ -179,14 +199,14 @@ def _contents(folder: Folder) -> str:
     return " and ".join(filter(None, [pictures, f"the folders {shown}" if names else ""])) or "no folder"
 
 
-def _read_file(path: str, layout: str) -> list[Group]:
+def _read_file(path: str, layout: str, text: str | None) -> list[Group]:
     if layout not in {"auto", "table"}:
         raise InputError(
             f"layout {layout!r} is one of folders; got the file {path!r}. Expected {_EXPECTED[layout]}."
         )
     ending = extension(path)
-    if ending in TABLE_EXTENSIONS:
-        return tables.read_table(path)
+    if text is not None or ending in TABLE_EXTENSIONS:
+        return tables.read_table(path, text)
     if ending in image_extensions():
         raise InputError(f"{path!r} is one image; give the folder that holds its class folders, or a table.")
     raise InputError(
@@ -203,7 +223,7 @@ def _saved(folder: Folder) -> list[Group] | None:
 def _tables_in(folder: Folder) -> list[Group] | None:
     """Parquet or Arrow files anywhere below, else tar files that say what they hold, else the text tables in it."""
     inside = [each.path_of(name) for each in folder.walk() for name in each.tables]
-    shards = [path for path in inside if path.endswith((".parquet", ".arrow"))]
+    shards = [path for path in inside if path.endswith((".parquet", ".arrow")) and not tables.is_cached(path)]
     if shards:
         return tables.read_shards(
             [(tables.split_of_shard(path, folder.path), path) for path in shards], folder.path

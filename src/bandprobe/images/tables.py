@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -17,11 +17,11 @@ from bandprobe.images import embedded
 from bandprobe.images.column_roles import cell, roles
 from bandprobe.images.families import normalised
 from bandprobe.images.found import Group
-from bandprobe.images.places import absolute, content, is_file, is_there, opened
+from bandprobe.images.path_lists import STANDARD_INPUT, found_path
+from bandprobe.images.places import content, is_file, opened
 from bandprobe.images.splits import shard_split, split_word
 from bandprobe.images.table_rows import Row, groups_of, is_label
 from bandprobe.images.tree import extension
-from bandprobe.remote import is_remote
 
 MANIFEST_KEY = b"bandprobe.manifest"
 TEXT_EXTENSIONS = frozenset({".csv", ".tsv", ".txt"})
@@ -29,21 +29,23 @@ TEXT_EXTENSIONS = frozenset({".csv", ".tsv", ".txt"})
 _YES_NO = frozenset({"isfake", "fake", "isgenerated", "synthetic"})
 
 
-def read_table(path: str) -> list[Group]:
+def read_table(path: str, text: str | None = None) -> list[Group]:
     """The groups of one table file.
 
     Args:
-        path: absolute POSIX path, or URL, of a CSV, TSV, Parquet or Arrow file.
+        path: absolute POSIX path, or URL, of a CSV, TSV, Parquet or Arrow file, or `-`.
+        text: what a text table holds, where that is known.
 
     Raises:
         InputError: it cannot be read, or has no column of images and none that tells real from fake.
     """
     try:
-        rows = _text_rows(path) if extension(path) in TEXT_EXTENSIONS else _arrow_rows(path)
+        is_text = text is not None or extension(path) in TEXT_EXTENSIONS
+        rows = text_rows(path, read_text(path) if text is None else text) if is_text else _arrow_rows(path)
     except csv.Error as error:
         raise InputError(f"table {path!r} cannot be read as CSV: {error}; check its quotes.") from error
     # train.csv, val.csv and test.csv side by side are one data set, called like their folder.
-    stem = PurePosixPath(path).stem
+    stem = "standard input" if path == STANDARD_INPUT else PurePosixPath(path).stem
     split = split_word(stem)
     folder = _above(path) if split else path
     return groups_of(rows, path, _name(folder) if split else stem, _parts(folder), split or "")
@@ -64,13 +66,26 @@ def _name(path: str) -> str:
 # --- CSV -------------------------------------------------------------------------------------------
 
 
-def _text_rows(file: str) -> list[Row]:
+def read_text(file: str) -> str:
+    """All of a text table.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
     try:
-        text = content(file).decode("utf-8-sig")
+        return content(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"table {file!r} is not UTF-8 text; save it as UTF-8.") from error
     except OSError as error:
         raise InputError(f"table {file!r} cannot be read: {error.strerror or error}.") from error
+
+
+def text_rows(file: str, text: str) -> list[Row]:
+    """The rows of a text table.
+
+    Raises:
+        InputError: it names no images, or nothing that tells real from fake.
+    """
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise InputError(f"table {file!r} is empty; a line is a path and a label.")
@@ -83,11 +98,11 @@ def _text_rows(file: str) -> list[Row]:
     for delimiter in (" ", ",", "\t", ";"):
         pairs = [_path_and_label(fields) for fields in _split(lines, delimiter)]
         if all(is_label(label) and path for path, label in pairs):
-            return [Row(_found_path(path, file), label, file) for path, label in pairs]
+            return [Row(found_path(path, file), label, file) for path, label in pairs]
     raise InputError(
         f"table {file!r} starts with {lines[0][:80]!r}; expected a header with a column of paths "
         "(path, image, filename) and one that tells real from fake (label, class, typ, generator), "
-        "or lines 'path label' with label 0 or 1."
+        "lines 'path label' with label 0 or 1, or paths of images that are there."
     )
 
 
@@ -115,20 +130,8 @@ def _rows_with_header(
                 "quote paths that hold the delimiter."
             )
     columns = {name: [fields[at] for fields in body] for at, name in enumerate(header)}
-    paths = [_found_path(path, file) for path in columns[role["path"]]]
+    paths = [found_path(path, file) for path in columns[role["path"]]]
     return rows_of(file, paths, columns, role)
-
-
-def _found_path(path: str, table: str) -> str:
-    """Absolute or a URL: as it stands, else below the table's folder, else below the working directory."""
-    if is_remote(path):
-        return absolute(path)
-    text = path.replace("\\", "/") if "\\" in path and "/" not in path else path
-    if is_remote(table):
-        return absolute(text) if text.startswith("/") else absolute(f"{_above(table)}/{text}")
-    beside = absolute(Path(table).parent / text)
-    here = absolute(text)
-    return here if not is_there(beside) and is_there(here) else beside
 
 
 def rows_of(
@@ -177,6 +180,26 @@ def rows_of(
 
 
 def _arrow_rows(file: str) -> list[Row]:
+    paths, columns, role = _arrow_table(file)
+    if "label" not in role and "generator" not in role:
+        raise InputError(
+            f"table {file!r} has columns {', '.join(columns) or 'of images alone'}; expected one that tells real from "
+            "fake: label (0 or 1), class, typ, or generator."
+        )
+    return rows_of(file, paths, columns, role)
+
+
+def picture_rows(file: str) -> list[str]:
+    """The images of a Parquet or Arrow file, labelled or not: `FILE::ROW`, or the paths that it names.
+
+    Raises:
+        InputError: it cannot be read, or has no column of images or paths.
+    """
+    return _arrow_table(file)[0]
+
+
+def _arrow_table(file: str) -> tuple[list[str], dict[str, list[str]], dict[str, str]]:
+    """Where each row's image is, the other columns' cells as text, and which column plays which role."""
     try:
         source = embedded.open_arrow(file) if extension(file) == ".arrow" else pq.ParquetFile(opened(file))
         schema = source.schema if isinstance(source, pa.Table) else source.schema_arrow
@@ -186,6 +209,7 @@ def _arrow_rows(file: str) -> list[Row]:
         table = source if isinstance(source, pa.Table) else source.read(columns=wanted)
         count = len(source) if isinstance(source, pa.Table) else source.metadata.num_rows
         columns = {name: _texts(table.column(name).to_pylist(), said.get(name)) for name in wanted}
+        elsewhere = {} if image is None else embedded.paths_without_bytes(source, image)
     except (
         pa.ArrowException,
         OSError,
@@ -198,19 +222,16 @@ def _arrow_rows(file: str) -> list[Row]:
     if image is not None:
         role.pop("path", None)
         paths = [f"{file}::{row}" for row in range(count)]
+        for row, path in elsewhere.items():
+            paths[row] = found_path(path, file)
     elif "path" in role:
-        paths = [_found_path(path, file) for path in columns[role["path"]]]
+        paths = [found_path(path, file) for path in columns[role["path"]]]
     else:
         raise InputError(
             f"table {file!r} has columns {', '.join(schema.names)}; expected one with images (bytes) or "
             "their paths (path, image, filename)."
         )
-    if "label" not in role and "generator" not in role:
-        raise InputError(
-            f"table {file!r} has columns {', '.join(schema.names)}; expected one that tells real from "
-            "fake: label (0 or 1), class, typ, or generator."
-        )
-    return rows_of(file, paths, columns, role)
+    return paths, columns, role
 
 
 def _texts(values: Sequence[Any], feature: Any) -> list[str]:
@@ -280,11 +301,21 @@ def _json(file: str) -> dict[str, Any]:
     return found
 
 
+def is_cached(path: str) -> bool:
+    """Whether an Arrow file is a copy that `datasets` keeps of what it computed from another beside it."""
+    return re.fullmatch(r"cache-[0-9a-f]+(_\d+_of_\d+)?\.arrow", _name(path)) is not None
+
+
 def split_of_shard(path: str, root: str) -> str:
-    """The split that a shard's name or folders tell: `train-00000-of-00001.parquet`, `test/0.parquet`."""
+    """The split that a shard's name or folders tell: `train-00000-of-00001.parquet`, `test/0.parquet`.
+
+    In the cache of `datasets` the name stands in front: `cifake-train-00000-of-00002.arrow`.
+    """
     inside = PurePosixPath(path.removeprefix(root).lstrip("/"))
     folders = [split_word(part) for part in inside.parts[:-1]]
-    return shard_split(inside.stem) or next((split for split in reversed(folders) if split), "")
+    named = re.sub(r"-\d+-of-\d+$", "", inside.stem).rpartition("-")[2] if inside.suffix == ".arrow" else ""
+    words = (shard_split(inside.stem), split_word(named), *reversed(folders))
+    return next((split for split in words if split), "")
 
 
 def read_shards(shards: Sequence[tuple[str, str]], root: str) -> list[Group]:
