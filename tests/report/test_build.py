@@ -17,6 +17,7 @@ from bandprobe.report.figure_images import embed_images
 from bandprobe.report.slugs import slug, unique_slugs
 
 PX = [5, 60]
+FIGURE_FILE = re.compile(r"figures/[A-Za-z0-9-]+\.(png|pdf)")
 LOADING = {"src", "srcset", "href", "poster", "data", "action", "background", "xlink:href", "formaction"}
 
 
@@ -32,7 +33,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
-        if tag not in {"meta", "link", "img", "br"}:
+        if tag not in {"meta", "link", "img", "br", "input"}:
             self.inside.append(tag)
 
     def handle_endtag(self, tag):
@@ -69,7 +70,10 @@ def test_one_file_that_loads_nothing(study):
     assert path.stat().st_size < 10e6
     for tag, attributes in page.tags:
         for name in LOADING & set(attributes):
-            assert attributes[name].startswith(("data:", "#")), (tag, name)
+            if tag == "a" and FIGURE_FILE.fullmatch(attributes[name]):  # is followed, not loaded
+                assert (folder / attributes[name]).is_file()
+            else:
+                assert attributes[name].startswith(("data:", "#")), (tag, name)
     text = path.read_text(encoding="utf-8")
     assert "@import" not in text
     assert not re.search(r"url\((?!['\"]?data:)", text)
@@ -83,7 +87,7 @@ def test_anchors_lead_somewhere_and_headings_do_not_skip(study):
     ids = [a["id"] for _, a in page.tags if "id" in a]
     assert len(ids) == len(set(ids))
     for attributes in page.all("a"):
-        assert attributes["href"][1:] in ids
+        assert attributes["href"][1:] in ids or FIGURE_FILE.fullmatch(attributes["href"])
     for _, attributes in page.tags:
         assert attributes.get("aria-labelledby", ids[0]) in ids
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
@@ -92,15 +96,22 @@ def test_anchors_lead_somewhere_and_headings_do_not_skip(study):
     assert all(b <= a + 1 for a, b in pairwise(levels))
 
 
-def test_every_figure_is_there_decodes_and_is_described(study):
+def test_every_figure_is_there_linked_or_embedded_and_described(study):
     folder, _, _, page = study
-    images = page.all("img")
-    files = sorted((folder / "figures").glob("*.png"))
+    images = [one for one in page.all("img") if "width" in one and one["alt"]]
+    files = {path.stem for path in (folder / "figures").glob("*.png")}
+    assert files == {path.stem for path in (folder / "figures").glob("*.pdf")}
     # 3 measures x (heat map, reliance, information), and 3 spectra for each of 2 datasets
-    assert len(images) == len(files) == 3 * 3 + 2 * 3
-    assert {f.stem for f in files} == {f.stem for f in (folder / "figures").glob("*.pdf")}
+    assert len(files) == 3 * 3 + 2 * 3
     assert {"heatmap-spectral-auroc", "heatmap-spectral-pd10", "curves-spectral-accuracy-lowpass-information",
-            "spectrum-scenes-coherent"} <= {f.stem for f in files}  # fmt: skip
+            "spectrum-scenes-coherent"} <= files  # fmt: skip
+    linked = {one["href"] for one in page.all("a") if FIGURE_FILE.fullmatch(one["href"])}
+    # What an interactive figure shows is linked; the spectra are embedded.
+    drawn = {name for name in files if not name.startswith("spectrum-")}
+    assert linked == {f"figures/{name}.{kind}" for name in drawn for kind in ("png", "pdf")}
+    assert len(images) == 6
+    assert "Heat map of AUROC for spectral: 4 test by 4 training sets." in page.text
+    assert {one["id"] for one in page.all("figure") if "id" in one} == {"figure-grid", "figure-curves"}
     for attributes in images:
         assert len(attributes["alt"]) > 40
         kind, _, data = attributes["src"].partition(",")
@@ -175,7 +186,11 @@ def test_nothing_half_written_is_left_and_a_rebuild_is_identical(study, tmp_path
 
 def test_minimal_run_has_sentences_where_figures_cannot_be(tmp_path):
     page = Page(build(write_run(tmp_path, minimal_results())).read_text(encoding="utf-8"))
-    assert len(page.all("img")) == 2  # AUROC and accuracy heat maps
+    assert page.all("img") == []
+    assert sorted(path.name for path in (tmp_path / "figures").glob("*.png")) == [
+        "heatmap-spectral-accuracy.png", "heatmap-spectral-auroc.png"
+    ]  # fmt: skip
+    assert [one.get("id") for one in page.all("figure")] == ["figure-grid"]
     assert "PD@1%, PD@5% and PD@10% are blank everywhere: PD@1% needs 1,000 reals" in page.text
     assert "not measured" in page.text
     assert "no such pair" in page.text

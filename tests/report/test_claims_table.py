@@ -53,7 +53,8 @@ def test_claims_stand_near_the_top_of_the_page(tmp_path):
     assert "CLIP <is> influenced" in page.text
     assert "nan" not in " ".join(page.words["p"] + page.words["td"])
     verdicts = [a["class"] for a in page.all("span") if a.get("class", "").startswith("verdict")]
-    assert verdicts == ["verdict supported", "verdict supported", "verdict undecided"]
+    # On the first screen, and again with every variant.
+    assert verdicts == 2 * ["verdict supported", "verdict supported", "verdict undecided"]
     assert "Protocol abs_uint8: the study did on purpose" in page.text
 
 

@@ -19,11 +19,9 @@ from bandprobe.report.slugs import unique_slugs
 from bandprobe.report.style import (
     INK,
     MUTED,
-    SMALL,
-    TEXT,
-    WIDTH,
     add_title,
     new_figure,
+    page,
     shorten,
     title_height,
     widest,
@@ -34,6 +32,7 @@ _LABEL = 2.2  # inches that a row's name may take
 _SHOWN = 40  # rows of a figure
 _BOUNDS = (0.15, 0.5, 1.0)  # where low, middle and high frequencies meet, and Nyquist
 _END = 1.45
+_CROWDED = 2.6  # inches of an axis on which 0 and 0.15 would meet
 
 
 def bands_groups(claimed: pd.DataFrame, tested: pd.DataFrame) -> list[FigureGroup]:
@@ -75,18 +74,21 @@ def bands_figure(passes: pd.DataFrame, claimed: pd.DataFrame, encoder: str) -> F
         claimed: its rows of `bands.csv`.
         encoder: for the title.
     """
-    cases = _cases(passes)[:_SHOWN]
-    names = [_name(*case) for case in cases]
-    label = min(widest(names, TEXT), _LABEL) + 0.15
+    here = page()
+    most = int(min(_SHOWN, (here.height - 1) / _ROW))
+    cases = _cases(passes)[:most]
+    longest = here.label(_LABEL)
+    names = [shorten(_name(*case), longest, here.text) for case in cases]
+    label = widest(names, here.text) + 0.15
     title = f"Bands that probes on {encoder} use"
     note = (
         "Fractions of Nyquist; dotted: where low, middle and high frequencies meet, and Nyquist itself. Colour: AUROC "
         "with one band kept alone. Line: interval of the band claimed, dot: its centre."
-        + (f" The first {_SHOWN} of {len(_cases(passes))}." if len(_cases(passes)) > _SHOWN else "")
+        + (f" The first {most} of {len(_cases(passes))}." if len(_cases(passes)) > most else "")
     )
-    top, bottom, right = title_height(title, note, WIDTH) + 0.08, 0.42, 0.75
+    top, bottom, right = title_height(title, note, here.width) + 0.08, 0.42, 0.75
     height = top + _ROW * len(cases) + bottom
-    figure = new_figure(WIDTH, max(height, top + bottom + 0.9))
+    figure = new_figure(here.width, max(height, top + bottom + 0.9))
     width, height = figure.get_size_inches()
     box = (label / width, bottom / height, (width - label - right) / width, _ROW * len(cases) / height)
     axes = figure.add_axes(box)
@@ -109,19 +111,22 @@ def bands_figure(passes: pd.DataFrame, claimed: pd.DataFrame, encoder: str) -> F
     for bound in _BOUNDS:
         axes.axvline(bound, color=MUTED, lw=0.7, ls=(0, (1, 1.5)))
     axes.set(xlim=(0, _END), ylim=(len(cases), 0))
-    axes.set_yticks(np.arange(len(cases)) + 0.5, [shorten(name, _LABEL, TEXT) for name in names], size=TEXT)
-    axes.set_xticks([0, 0.15, 0.5, 1.0, 1.414], ["0", "0.15", "0.5", "1", "corner"], size=SMALL)
+    axes.set_yticks(np.arange(len(cases)) + 0.5, names, size=here.text)
+    ticks = {0.0: "0", 0.15: "0.15", 0.5: "0.5", 1.0: "1", 1.414: "corner"}
+    if width - label - right < _CROWDED:
+        del ticks[0.0]
+    axes.set_xticks(list(ticks), list(ticks.values()), size=here.small)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     figure.text((label + (width - label - right) / 2) / width, 0.1 / height, "frequency, fraction of Nyquist",
-                size=TEXT, ha="center")  # fmt: skip
+                size=here.text, ha="center")  # fmt: skip
     reach = min(_ROW * len(cases), 1.5)
     place = ((width - right + 0.15) / width, (height - top - reach) / height, 0.1 / width, reach / height)
     bar = ColorbarBase(figure.add_axes(place), cmap=colour_map(), norm=scale)
     bar.set_ticks([0.5, 0.75, 1.0])
-    bar.ax.tick_params(labelsize=SMALL)
+    bar.ax.tick_params(labelsize=here.small)
     bar.outline.set_visible(False)
-    figure.text((width - right + 0.15) / width, (height - top + 0.05) / height, "AUROC", size=SMALL)
+    figure.text((width - right + 0.15) / width, (height - top + 0.05) / height, "AUROC", size=here.small)
     add_title(figure, title, note)
     return figure
 

@@ -15,15 +15,12 @@ from bandprobe.machine import cores
 from bandprobe.metrics.spectrum_kinds import Kinds
 from bandprobe.report import html, tables
 from bandprobe.report import page_tables as views
-from bandprobe.report.arrangement import Arrangement, arrange
+from bandprobe.report.analysis_sections import analysis_sections
+from bandprobe.report.arrangement import arrange
 from bandprobe.report.audit_view import audit_view
-from bandprobe.report.band_figures import bands_groups, bands_table
-from bandprobe.report.calibration_view import calibration_view, calibration_warnings
+from bandprobe.report.calibration_view import calibration_warnings
 from bandprobe.report.claims_table import claim_lines
-from bandprobe.report.compare import Comparison, averages
 from bandprobe.report.compare import compare as compare_with
-from bandprobe.report.compare_figure import compare_group
-from bandprobe.report.entropy_figures import entropy_groups
 from bandprobe.report.figure_images import embed_images
 from bandprobe.report.figures import (
     FigureGroup,
@@ -32,10 +29,15 @@ from bandprobe.report.figures import (
     heatmap_group,
     spectra_groups,
 )
+from bandprobe.report.first_screen import audit_cautions, summary
+from bandprobe.report.gallery_view import gallery_view
+from bandprobe.report.interactive import interactive
 from bandprobe.report.matrix_figure import matrix_groups
 from bandprobe.report.measures import ACCURACY, AUROC, choose_pd
-from bandprobe.report.mmd_figures import mmd_groups
-from bandprobe.report.run_directory import ANALYSES, Run, read_run, read_spectra
+from bandprobe.report.methods import layouts_of, methods
+from bandprobe.report.radius_view import radius_view
+from bandprobe.report.run_directory import Run, read_run, read_spectra
+from bandprobe.report.run_pictures import make_pictures
 from bandprobe.report.slugs import slug
 from bandprobe.report.spectrum_figures import DEFAULT_VIEW, SpectrumView
 from bandprobe.report.summary import headlines, is_native, question, warnings
@@ -44,6 +46,7 @@ FIGURES = (
     "heatmap", "curves", "spectrum", "matrix", "compare", "mmd", "entropy", "correspondence", "bands",
 )  # fmt: skip
 """How the names of a report's figures begin."""
+IMAGES = 7_500_000  # characters that figures and pictures may take; the page stays below 10 MB
 _WORTH_A_WORKER = 8  # figures; a worker starts in the time of two
 
 
@@ -51,7 +54,8 @@ def build(run_dir: Path, compare: str | None = None) -> Path:
     """Make the figures, the tables and `report.html` of a run.
 
     Figures go to `figures/` (PNG at 200 dpi and vector PDF), tables to `tables/` (CSV); each file is
-    written whole or not at all. Nothing outside the run directory is read.
+    written whole or not at all. Nothing outside the run directory is read but small copies of some of its images, where
+    it does not hold them and they are still where they were indexed on this disk.
 
     Args:
         run_dir: a run directory with `results.parquet`; `run.json`, `spectra.npz`, `left-out.csv` and the
@@ -87,12 +91,24 @@ def build(run_dir: Path, compare: str | None = None) -> Path:
     family_of = dict(zip(results["tested_on"], results["family_to"], strict=True))
     spectra = spectra_groups(run.spectra, family_of) if run.spectra else []
     matrices = {m.name: tables.matrix_table(results, m.name) for m in measures}
-    analyses = _analyses(run, compared, arrangement, matrix_groups(matrices, measures, encoders), family_of)
+    analyses = analysis_sections(
+        run, compared, arrangement, matrix_groups(matrices, measures, encoders), family_of
+    )
     shown = [*chain.from_iterable(groups.values()), *spectra, *chain(*(part.groups for part in analyses))]
     planned = [figure for group in shown for figure in group.figures]
     paths = _draw(planned, run_dir / "figures")
     _remove_stale(run_dir / "figures", [figure.stem for figure in planned])
-    images = dict(zip((figure.stem for figure in planned), embed_images(paths), strict=True))
+    numbers = interactive(run, arrangement, measures, matrices, family_of)
+    if _asks_for_pictures(run):
+        make_pictures(run)
+    radius, gallery = radius_view(run, family_of), gallery_view(run_dir)
+    taken = numbers.size + sum(view.characters for view in (radius, gallery) if view)
+    still = [group for part in analyses if not part.figure for group in part.groups]
+    embedded = {figure.stem for group in (*spectra, *still) for figure in group.figures}
+    pictures = {
+        figure.stem: path for figure, path in zip(planned, paths, strict=True) if figure.stem in embedded
+    }
+    images = dict(zip(pictures, embed_images(list(pictures.values()), IMAGES - taken), strict=True))
 
     transfer = {m.name: tables.transfer_table(results, m.name, arrangement) for m in (AUROC, ACCURACY)}
     families = {m.name: tables.family_table(results, m.name) for m in (AUROC, ACCURACY)}
@@ -128,17 +144,25 @@ def build(run_dir: Path, compare: str | None = None) -> Path:
         )
         for encoder in encoders
     ]
+    lines = headlines(
+        results,
+        families["auroc"],
+        cutoffs,
+        tables.family_table(results, pd_chosen.name) if pd_chosen else None,
+    )
+    detection = pd_chosen.label if pd_chosen else ""
+    cautions = [*calibration_warnings(run), *warnings(run, families["auroc"], pd_sentence)]
+    traces, together = audit_cautions(run.analyses.get("audit"))
     page = html.Page(
         title=_title(run),
         question=question(run, arrangement),
-        headlines=headlines(
-            results,
-            families["auroc"],
-            cutoffs,
-            tables.family_table(results, pd_chosen.name) if pd_chosen else None,
-        ),
-        detection=pd_chosen.label if pd_chosen else "",
-        warnings=[*calibration_warnings(run), *warnings(run, families["auroc"], pd_sentence)],
+        headlines=lines,
+        detection=detection,
+        warnings=cautions,
+        summary=summary(run, arrangement, lines, families["auroc"], detection, together, traces, cautions),
+        radius=radius,
+        gallery=gallery,
+        methods=methods(run, layouts_of(run_dir)),
         audit=audit_view(run.analyses["audit"], _recipe(run)) if "audit" in run.analyses else None,
         encoders=sections,
         claims=claim_lines(run.analyses["claims"]) if "claims" in run.analyses else [],
@@ -158,84 +182,11 @@ def build(run_dir: Path, compare: str | None = None) -> Path:
         provenance=html.provenance(run),
         timings=html.timing_view(run.record),
         left_out=views.left_out_view(run),
+        interactive=numbers,
         images=images,
         native=is_native(run.record),
     )
     return write_whole(run_dir / "report.html", html.render(page).encode("utf-8"))
-
-
-def _analyses(
-    run: Run,
-    compared: Comparison | None,
-    arrangement: Arrangement,
-    matrices: list[FigureGroup],
-    family_of: Mapping[str, str],
-) -> list[html.Section]:
-    """The sections between the encoders and the spectra, those that the run has."""
-    found = []
-    if compared:
-        found.append(
-            html.Section(
-                "compared",
-                f"Beside the published numbers: {compared.name}",
-                "Unfiltered accuracy, cell by cell. Before a difference is read as a difference of method:",
-                [compare_group(compared, arrangement)],
-                [views.comparison_view(averages(compared)), views.cell_comparison_view(compared.cells)],
-                compared.remarks,
-            )
-        )
-    if matrices:
-        found.append(
-            html.Section(
-                "matrix",
-                "Trained under one filter, tested under another",
-                "Means over probes of one generator, on their own generator and for every pair of families.",
-                matrices,
-            )
-        )
-    if "bands_tested" in run.analyses:
-        tested = run.analyses["bands_tested"]
-        claimed = run.analyses.get("bands", tested.reindex(columns=list(ANALYSES["bands"])).iloc[:0])
-        found.append(
-            html.Section(
-                "bands",
-                "Which frequencies each probe uses",
-                "Located by keeping one band alone and by taking one out, on probes whose own AUROC is at least 0.75; "
-                "claimed at 5 % over all bands tried. The share is that of the AUROC above one half which the band "
-                "alone keeps, or which goes with it.",
-                bands_groups(claimed, tested),
-                [bands_table(claimed, tested)],
-            )
-        )
-    if "calibration" in run.analyses:
-        found.append(
-            html.Section(
-                "calibration",
-                "Do thresholds and probabilities hold elsewhere?",
-                "Each probe's threshold promises at most so many false alarms on its own validation reals; here it "
-                "meets the test reals of every data set, and its calibrated probabilities every generator.",
-                tables=calibration_view(run.analyses["calibration"]),
-            )
-        )
-    if "mmd" in run.analyses:
-        found.append(
-            html.Section(
-                "mmd", "Distances between distributions (MMD)", groups=mmd_groups(run.analyses["mmd"])
-            )
-        )
-    if "entropy" in run.analyses:
-        groups = entropy_groups(run.analyses["entropy"], family_of)
-        found.append(html.Section("entropy", "Entropy and correspondence", groups=groups))
-    if "ablation" in run.analyses:
-        found.append(
-            html.Section(
-                "ablation",
-                "What the published protocol changes",
-                "The same data with one switch flipped at a time. Beyond chance: the interval leaves zero out.",
-                tables=[views.ablation_view(run.analyses["ablation"])],
-            )
-        )
-    return found
 
 
 def spectra_figures(
@@ -296,6 +247,12 @@ def _draw(planned: Sequence[PlannedFigure], folder: Path) -> list[Path]:
 def _write_tables(folder: Path, frames: dict[str, pd.DataFrame]) -> None:
     for name, frame in frames.items():
         write_whole(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n").encode("utf-8"))
+
+
+def _asks_for_pictures(run: Run) -> bool:
+    """Whether the run may keep small copies of images."""
+    config = run.record.get("config") or {}
+    return (config.get("analysis") or {}).get("pictures", True) is not False
 
 
 def _recipe(run: Run) -> str:

@@ -15,7 +15,10 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import Rectangle
 
 from bandprobe.report.arrangement import runs_of
-from bandprobe.report.style import INK, SMALL
+from bandprobe.report.style import (
+    INK,
+    page,
+)
 
 GAP = 0.16  # between families, in cells
 
@@ -84,7 +87,7 @@ def draw_cells(
             dark = np.isfinite(value) and luminance(paint.colours(paint.scale(value))) < 0.2
             axes.text(
                 x + 0.5, y + 0.53, paint.text(value) if paint.text else "", ha="center", va="center",
-                size=SMALL, color="white" if dark else INK,
+                size=page().small, color="white" if dark else INK,
             )  # fmt: skip
 
 

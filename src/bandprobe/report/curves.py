@@ -19,14 +19,12 @@ from bandprobe.report.style import (
     INK,
     MUTED,
     RULE,
-    SMALL,
-    TEXT,
-    WIDTH,
     Mark,
     add_title,
     family_colour,
     family_marks,
     new_figure,
+    page,
     shorten,
     title_height,
     widest,
@@ -35,6 +33,8 @@ from bandprobe.report.sweeps import CONTROLS, View, describe_sweep, sweep_rows
 
 ZONES = (("low", 0.0, 0.15), ("mid", 0.15, 0.5), ("high", 0.5, np.inf))  # fractions of Nyquist
 _ZONE_FILL = {"low": "#ececec", "mid": "#f8f8f8", "high": "#ececec"}
+_PANEL = 0.75  # inches: the least width of a panel
+_CROWDED = 0.6  # inches: an axis that has room for Nyquist, and a tenth of it, alone
 _NOTES = {
     "reliance": "Probes trained on unfiltered images and kept: what they use.",
     "information": "Probes re-trained under each filter: what is still there.",
@@ -91,14 +91,15 @@ def curves(
     tested = set(rows["test"])
     tests = [name for name in arrangement.tests if name in tested]
     marks = family_marks({name: arrangement.test_family[name] for name in tests})
-    axis = _shared_axis(rows)
     floor, ceiling = _value_range(rows, measure)
 
-    columns = len(panels) if len(panels) <= 3 else 2 if len(panels) == 4 else 3 if len(panels) <= 9 else 4
-    lines = -(-len(panels) // columns)
-    tall = {1: 2.9, 2: 1.9, 3: 1.45}.get(columns, 1.2)
+    here = page()
     left, right, gap, between = 0.6, 0.12, 0.14, 0.3
-    room = (WIDTH - left - right - gap * (columns - 1)) / columns
+    columns = len(panels) if len(panels) <= 3 else 2 if len(panels) == 4 else 3 if len(panels) <= 9 else 4
+    columns = min(columns, max(int((here.width - left - right + gap) / (_PANEL + gap)), 1))
+    lines = -(-len(panels) // columns)
+    room = (here.width - left - right - gap * (columns - 1)) / columns
+    axis = _shared_axis(rows, room)
     title = f"{measure.heading} against the {describe_sweep(sweep)} cut-off, {view}: {encoder}"
     note = (
         f"{_NOTES[view]} One panel per training set; thick: its own generator. "
@@ -106,24 +107,26 @@ def curves(
         + (" Right of the break: the controls without a cut-off." if axis.slots else "")
     )
     legend = lay_out(tests, arrangement.test_family)
-    top = title_height(title, note, WIDTH) + (0.42 if axis.nyquist_px else 0.24)
+    top = title_height(title, note, here.width) + (0.42 if axis.nyquist_px else 0.24)
     bottom = 0.58 + legend.height
-    height = top + lines * tall + (lines - 1) * between + bottom
-    figure = new_figure(WIDTH, height)
+    around = top + (lines - 1) * between + bottom
+    tall = min({1: 2.9, 2: 1.9, 3: 1.45}.get(columns, 1.2), (here.height - around) / lines)
+    height = around + lines * tall
+    figure = new_figure(here.width, height)
 
     by_panel = dict(list(rows.groupby("trained_on")))
     for i, name in enumerate(panels):
         row, column = divmod(i, columns)
         x = left + column * (room + gap)
         y = height - top - (row + 1) * tall - row * between
-        axes = figure.add_axes((x / WIDTH, y / height, room / WIDTH, tall / height))
+        axes = figure.add_axes((x / here.width, y / height, room / here.width, tall / height))
         axes.set_gid(f"panel:{name}")
         lowest = i + columns >= len(panels)
         _prepare(axes, axis, floor, ceiling, room, lowest, first=column == 0, percent=measure.percent)
         if row == 0 and axis.nyquist_px:
             _nyquist_axis(axes, axis, room, labelled=column == 0)
         axes.set_title(
-            shorten(training_label(name), room, TEXT, bold=True), size=TEXT, weight="bold", pad=3,
+            shorten(training_label(name), room, here.text, bold=True), size=here.text, weight="bold", pad=3,
             color=family_colour(arrangement.training_family[name], arrangement.training_family.values())
             if arrangement.own.get(name) and arrangement.training_family[name] != "pooled" else INK,
         )  # fmt: skip
@@ -133,8 +136,8 @@ def curves(
             _draw_line(axes, axis, test, line, marks[test], place, min(0.14, 0.7 / len(tests)), own)
     axes_middle = (top + lines * tall / 2 + (lines - 1) * between / 2) / height
     figure.text(
-        0.1 / WIDTH, 1 - axes_middle, measure.label + (" (%)" if measure.percent else ""),
-        rotation=90, va="center", ha="left", size=TEXT,
+        0.1 / here.width, 1 - axes_middle, measure.label + (" (%)" if measure.percent else ""),
+        rotation=90, va="center", ha="left", size=here.text,
     )  # fmt: skip
     draw_legend(figure, legend, marks)
     add_title(figure, title, note)
@@ -146,14 +149,15 @@ def _lines_of(rows: pd.DataFrame, tests: list[str]) -> list[tuple[str, pd.DataFr
     return [(test, found[test].sort_values("cutoff_px", kind="stable")) for test in tests if test in found]
 
 
-def _shared_axis(rows: pd.DataFrame) -> Axis:
+def _shared_axis(rows: pd.DataFrame, room: float) -> Axis:
     swept = rows[rows["sweep"] != ""]
     px = swept["cutoff_px"].to_numpy()
     low, high = float(np.log10(px.min())), float(np.log10(px.max()))
     span = high - low
     present = [name for name in CONTROLS if (rows["filter"] == name).any()]
-    slots = {name: high + span * (0.17 + 0.12 * i) for i, name in enumerate(present)}
-    end = high + span * (0.25 + 0.12 * (len(present) - 1) if present else 0.04)
+    apart = max(0.12, 0.17 / room)  # upright names beside each other
+    slots = {name: high + span * (0.17 + apart * i) for i, name in enumerate(present)}
+    end = high + span * (0.25 + apart * (len(present) - 1) if present else 0.04)
     ratio = (swept["cutoff_px"] / swept["cutoff_nyq"]).to_numpy()
     ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
     constant = len(ratio) > 0 and float(np.ptp(ratio)) <= 0.01 * float(ratio.mean())
@@ -183,23 +187,29 @@ def _prepare(
     axes.spines[["top", "right"]].set_visible(False)
     if axis.nyquist_px:
         _draw_zones(axes, axis, begin, ceiling, room)
-    ticks = _decimal_ticks(axis.low, axis.high, room * span / (axis.end - begin), 0.24)
+    ticks = _decimal_ticks(
+        axis.low, axis.high, room * span / (axis.end - begin), 0.2 if page().fixed else 0.24
+    )
     labels = [f"{tick:g}" for tick in ticks]
     places = [float(np.log10(tick)) for tick in ticks]
-    axes.set_xticks([*places, *axis.slots.values()], [*labels, *axis.slots] if lowest else [], size=SMALL)
+    axes.set_xticks(
+        [*places, *axis.slots.values()], [*labels, *axis.slots] if lowest else [], size=page().small
+    )
     axes.xaxis.set_minor_locator(NullLocator())
     for label in axes.get_xticklabels()[len(ticks) :]:
         label.set(rotation=90, va="top", ha="center")
     if lowest:
         axes.annotate(
             "cut-off (px)", ((axis.low + axis.high) / 2, 0), xycoords=axes.get_xaxis_transform(),
-            xytext=(0, -15), textcoords="offset points", size=SMALL, ha="center", va="top",
+            xytext=(0, -15), textcoords="offset points", size=page().small, ha="center", va="top",
             annotation_clip=False,
         )  # fmt: skip
     steps = 0.1 if ceiling - floor < 0.75 else 0.2
     marks = np.arange(round((floor + 0.02) / steps + 0.499), round(1 / steps) + 1) * steps
     axes.set_yticks(
-        marks, [f"{100 * v:.0f}" if percent else f"{v:.1f}" for v in marks] if first else [], size=SMALL
+        marks,
+        [f"{100 * v:.0f}" if percent else f"{v:.1f}" for v in marks] if first else [],
+        size=page().small,
     )
     axes.grid(axis="y", color=RULE, linewidth=0.4)
     axes.set_axisbelow(True)
@@ -219,14 +229,22 @@ def _prepare(
 def _draw_zones(axes: Axes, axis: Axis, begin: float, ceiling: float, room: float) -> None:
     nyquist = axis.nyquist_px or 1.0
     last = axis.break_at if axis.slots else axis.end
+    ends = {}
     for name, start, stop in ZONES:
         x0 = max(begin, float(np.log10(start * nyquist)) if start > 0 else begin)
         x1 = min(last, float(np.log10(stop * nyquist)) if np.isfinite(stop) else last)
-        if x1 <= x0:
-            continue
+        if x1 > x0:
+            ends[name] = x0, x1
+    named = {
+        name: (x1 - x0) / (axis.end - begin) * room >= widest([name], page().small) + 0.03
+        for name, (x0, x1) in ends.items()
+    }
+    for name, (x0, x1) in ends.items():
         axes.axvspan(x0, x1, facecolor=_ZONE_FILL[name], edgecolor="none", zorder=0)
-        if (x1 - x0) / (axis.end - begin) * room >= widest([name], SMALL) + 0.03:
-            axes.text((x0 + x1) / 2, ceiling - 0.006, name, ha="center", va="top", size=SMALL, color=MUTED)
+        if all(named.values()) if page().fixed else named[name]:
+            axes.text(
+                (x0 + x1) / 2, ceiling - 0.006, name, ha="center", va="top", size=page().small, color=MUTED
+            )
 
 
 def _nyquist_axis(axes: Axes, axis: Axis, room: float, labelled: bool) -> None:
@@ -234,16 +252,21 @@ def _nyquist_axis(axes: Axes, axis: Axis, room: float, labelled: bool) -> None:
     shift = float(np.log10(axis.nyquist_px or 1.0))
     span = axis.high - axis.low
     begin = axis.low - 0.04 * span
-    ticks = _decimal_ticks(axis.low - shift, axis.high - shift, room * span / (axis.end - begin), 0.32)
+    inches = room * span / (axis.end - begin)
+    ticks = _decimal_ticks(axis.low - shift, axis.high - shift, inches, 0.26 if page().fixed else 0.32)
+    if page().fixed and inches < _CROWDED:
+        ticks = [tick for tick in ticks if tick in (0.1, 1.0)] or [1.0]
     above = axes.secondary_xaxis("top")
-    above.set_xticks([float(np.log10(t)) + shift for t in ticks], [f"{t:g}" for t in ticks], size=SMALL)
+    above.set_xticks(
+        [float(np.log10(t)) + shift for t in ticks], [f"{t:g}" for t in ticks], size=page().small
+    )
     above.xaxis.set_minor_locator(NullLocator())
     above.tick_params(pad=1.5)
     above.spines["top"].set_visible(False)
     if labelled:
         axes.annotate(
             "× Nyquist", (0, 1), xycoords="axes fraction", xytext=(-7, 4), textcoords="offset points",
-            size=SMALL, color=INK, ha="right", va="bottom", annotation_clip=False,
+            size=page().small, color=INK, ha="right", va="bottom", annotation_clip=False,
         )  # fmt: skip
 
 

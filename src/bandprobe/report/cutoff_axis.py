@@ -9,7 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from bandprobe.report.style import RULE, SMALL, Mark
+from bandprobe.report.style import (
+    RULE,
+    Mark,
+    page,
+)
 from bandprobe.report.sweeps import CONTROLS, with_sweep
 
 _EIGHT = "identity:bits=8"
@@ -85,10 +89,10 @@ class CutoffAxis:
         places = [float(np.log10(tick)) + unit for tick in ticks]
         axes.set_xticks([*places, *self.slots.values()])
         words = [*(f"{tick:g}" for tick in ticks), *(name.partition(":")[0] for name in self.slots)]
-        axes.set_xticklabels(words if lowest else [], size=SMALL)
+        axes.set_xticklabels(words if lowest else [], size=page().small)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_locator(MaxNLocator(4))
-        axes.tick_params(axis="y", labelsize=SMALL, labelleft=first)
+        axes.tick_params(axis="y", labelsize=page().small, labelleft=first)
         for label in axes.get_xticklabels()[len(ticks) :]:
             label.set(rotation=90, va="top", ha="center")
         if self.slots:
@@ -96,7 +100,7 @@ class CutoffAxis:
         if lowest:
             axes.annotate(
                 "cut-off (× Nyquist)" if self.nyquist_px else "cut-off (px)", ((self.low + self.high) / 2, 0),
-                xycoords=axes.get_xaxis_transform(), xytext=(0, -15), textcoords="offset points", size=SMALL,
+                xycoords=axes.get_xaxis_transform(), xytext=(0, -15), textcoords="offset points", size=page().small,
                 ha="center", va="top", annotation_clip=False,
             )  # fmt: skip
 

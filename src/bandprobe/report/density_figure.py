@@ -25,12 +25,11 @@ from bandprobe.report.style import (
     MUTED,
     REAL,
     RULE,
-    SMALL,
-    TEXT,
     Mark,
     add_title,
     family_marks,
     new_figure,
+    page,
     power_of_ten,
     title_height,
     widest,
@@ -102,7 +101,7 @@ def density_figure(
                 colour = marks.get(name, REAL).colour
                 upper.plot(frequency_nyq[shown], spread[shown], color=colour, linewidth=0.7, linestyle=":")
     _scale(upper, [d[shown] for n in names if (d := sources[n].density) is not None], view)
-    upper.set_ylabel("power", size=TEXT)
+    upper.set_ylabel("power", size=page().text)
     axes = [upper]
     if real is not None and others:
         lower = figure.add_axes((box[0], bottom / height, box[2], box[3]))
@@ -111,23 +110,23 @@ def density_figure(
             _line(lower, frequency_nyq[shown], ratio, marks[name], name)
         lower.axhline(0, color=REAL.colour, linewidth=0.9, zorder=2)
         lower.set_ylim(_ratio_range(list(ratios.values())))
-        lower.set_ylabel("power / reals' − 1", size=TEXT)
+        lower.set_ylabel("power / reals' − 1", size=page().text)
         axes.append(lower)
     end = float(frequency_nyq.max())
     for i, panel in enumerate(axes):
         panel.set_xlim(0, end)
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color=RULE, linewidth=0.35)
-        panel.tick_params(labelsize=SMALL, labelbottom=i == len(axes) - 1)
+        panel.tick_params(labelsize=page().small, labelbottom=i == len(axes) - 1)
         if end > 1:
             panel.axvline(1, color=MUTED, linewidth=0.7, linestyle=(0, (1, 1.5)), zorder=1)
             room = (width - left - right) * (1 - 1 / end)
-            if i == 0 and widest([_BEYOND], SMALL) < room - 0.1:
+            if i == 0 and widest([_BEYOND], page().small) < room - 0.1:
                 panel.annotate(
                     _BEYOND, (1, 0.97), xycoords=panel.get_xaxis_transform(),
-                    xytext=(3, 0), textcoords="offset points", size=SMALL, color=MUTED, va="top",
+                    xytext=(3, 0), textcoords="offset points", size=page().small, color=MUTED, va="top",
                 )  # fmt: skip
-    axes[-1].set_xlabel("frequency (fraction of Nyquist)", size=TEXT, labelpad=2)
+    axes[-1].set_xlabel("frequency (fraction of Nyquist)", size=page().text, labelpad=2)
     draw_legend(figure, legend, {view.label(name): marks.get(name, REAL) for name in names})
     add_title(figure, title, note)
     return figure

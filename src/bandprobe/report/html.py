@@ -12,7 +12,12 @@ import jinja2
 from bandprobe.report.claims_table import ClaimLine
 from bandprobe.report.figure_images import EmbeddedImage
 from bandprobe.report.figures import FigureGroup
+from bandprobe.report.first_screen import Summary
+from bandprobe.report.gallery_view import GalleryView
+from bandprobe.report.interactive import READINGS, Interactive
+from bandprobe.report.methods import Methods
 from bandprobe.report.page_tables import Table, table
+from bandprobe.report.radius_view import RadiusView
 from bandprobe.report.run_directory import Run
 from bandprobe.report.summary import Headline
 
@@ -28,7 +33,10 @@ class EncoderSection:
 
 @dataclass(frozen=True)
 class Section:
-    """An analysis on the page: its anchor, heading, a sentence on how to read it, figures and tables."""
+    """An analysis on the page: its anchor, heading, a sentence on how to read it, figures and tables.
+
+    With the name of an interactive figure in `figure`, that one is shown and those of `groups` are linked as files.
+    """
 
     anchor: str
     title: str
@@ -36,6 +44,7 @@ class Section:
     groups: list[FigureGroup] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    figure: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,9 +65,14 @@ class Page:
     provenance: list[tuple[str, str]]
     timings: Table | None
     left_out: Table | None
+    interactive: Interactive
     images: Mapping[str, EmbeddedImage] = field(default_factory=dict)
     native: bool = False
     detection: str = ""
+    summary: Summary | None = None
+    radius: RadiusView | None = None
+    gallery: GalleryView | None = None
+    methods: Methods | None = None
 
 
 def render(page: Page) -> str:
@@ -70,7 +84,7 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(page=page)
+    return environment.get_template("report.html.j2").render(page=page, readings=READINGS)
 
 
 def provenance(run: Run) -> list[tuple[str, str]]:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from bandprobe.report.arrangement import family_label, sort_families
-from bandprobe.report.style import INK, SMALL, TEXT, WIDTH, Mark, family_colour, shorten, widest
+from bandprobe.report.style import (
+    INK,
+    Mark,
+    family_colour,
+    page,
+    shorten,
+    widest,
+)
 
 REALS = "reals"  # stands where a family would
 _LINE = 0.125  # height of a line, inches
@@ -36,12 +43,13 @@ class Legend:
         return _LINE * len(self.lines) + _MARGIN
 
 
-def lay_out(names: Sequence[str], family_of: Mapping[str, str], width: float = WIDTH) -> Legend:
+def lay_out(names: Sequence[str], family_of: Mapping[str, str], width: float | None = None) -> Legend:
     """Group `names` by family into lines that fit `width` inches; reals (family `"reals"`) come first."""
+    width = width or page().width
     families = sort_families(family_of[name] for name in names)
     families.sort(key=lambda family: family != REALS)
-    heading = min(widest([family_label(f) for f in families], TEXT) * 1.1 + 0.16, 1.6)
-    entry = min(widest(names, SMALL) + 0.01, 2.0) + _HANDLE
+    heading = min(widest([family_label(f) for f in families], page().text) * 1.1 + 0.16, 1.6)
+    entry = min(widest(names, page().small) + 0.01, 2.0) + _HANDLE
     per_line = max(int((width - 2 * _MARGIN - heading) / entry), 1)
     lines: list[tuple[str, list[str]]] = []
     for family in families:
@@ -61,14 +69,14 @@ def draw_legend(figure: Figure, legend: Legend, marks: Mapping[str, Mark]) -> No
     families = [family for family, _ in legend.lines if family not in {"", REALS}]
     for i, (family, names) in enumerate(legend.lines):
         if family:
-            label = shorten(family_label(family), legend.heading - 0.12, TEXT)
+            label = shorten(family_label(family), legend.heading - 0.12, page().text)
             colour = INK if family == REALS else family_colour(family, families)
-            axes.text(_MARGIN, i + 0.5, label, size=TEXT, weight="bold", color=colour, va="center")
+            axes.text(_MARGIN, i + 0.5, label, size=page().text, weight="bold", color=colour, va="center")
         for j, name in enumerate(names):
             mark, x = marks[name], _MARGIN + legend.heading + j * legend.entry
             axes.plot(
                 [x, x + 0.12, x + 0.24], [i + 0.5] * 3, color=mark.colour, linestyle=mark.dashes, linewidth=1,
                 marker=mark.marker, markersize=3.2, markeredgewidth=0, markevery=(1, 5),
             )  # fmt: skip
-            label = shorten(name, legend.entry - _HANDLE, SMALL)
-            axes.text(x + 0.28, i + 0.5, label, size=SMALL, va="center")
+            label = shorten(name, legend.entry - _HANDLE, page().small)
+            axes.text(x + 0.28, i + 0.5, label, size=page().small, va="center")

@@ -15,12 +15,11 @@ from bandprobe.report.mmd_heatmap import SIGNIFICANT
 from bandprobe.report.style import (
     MUTED,
     REAL,
-    TEXT,
-    WIDTH,
     Mark,
     add_title,
     family_marks,
     new_figure,
+    page,
     title_height,
 )
 
@@ -38,6 +37,7 @@ def mmd_curves(rows: pd.DataFrame, title: str, note: str, families: dict[str, st
         A figure 7 inches wide. Points with q < 0.05 are filled, the others hollow; the controls stand right
         of the curve, joined to nothing.
     """
+    here = page()
     marks = family_marks({label: family for label, family in families.items() if family})
     marks |= {label: replace(REAL, marker="h") for label, family in families.items() if not family}
     axis = CutoffAxis.of(rows)
@@ -47,11 +47,14 @@ def mmd_curves(rows: pd.DataFrame, title: str, note: str, families: dict[str, st
     )  # fmt: skip
     legend = lay_out(list(families), {label: family or REALS for label, family in families.items()})
     left, right, tall = 0.62, 0.12, 2.3
-    top, bottom = title_height(title, note, WIDTH) + 0.08, (0.6 if axis.slots else 0.42) + legend.height
+    top, bottom = (
+        title_height(title, note, here.width) + 0.08,
+        (0.6 if axis.slots else 0.42) + legend.height,
+    )
     height = top + tall + bottom
-    figure = new_figure(WIDTH, height)
-    room = WIDTH - left - right
-    axes = figure.add_axes((left / WIDTH, bottom / height, room / WIDTH, tall / height))
+    figure = new_figure(here.width, height)
+    room = here.width - left - right
+    axes = figure.add_axes((left / here.width, bottom / height, room / here.width, tall / height))
     drawn = rows.assign(value=rows["mmd2"], low=np.nan, high=np.nan)
     axis.prepare(axes, value_limits(drawn, 0.0), room, lowest=True, first=True)
     axes.axhline(0, color=MUTED, linewidth=0.6, zorder=1)
@@ -60,7 +63,9 @@ def mmd_curves(rows: pd.DataFrame, title: str, note: str, families: dict[str, st
         place = (number + 0.5) / len(families) - 0.5
         axis.draw(axes, mine, marks[label], label, place)
         _hollow(axes, axis, mine, marks[label], place)
-    figure.text(0.1 / WIDTH, (bottom + tall / 2) / height, "MMD²", rotation=90, va="center", size=TEXT)
+    figure.text(
+        0.1 / here.width, (bottom + tall / 2) / height, "MMD²", rotation=90, va="center", size=here.text
+    )
     draw_legend(figure, legend, marks)
     add_title(figure, title, note)
     return figure

@@ -48,7 +48,7 @@ def mmd_groups(table: pd.DataFrame) -> list[FigureGroup]:
         A group for each encoder, space (and probe: a generator's own, or a pooled one) and experiment. Each
         sweep has a heat map and curves; filters that are in none share a heat map.
     """
-    rows = _prepared(table)
+    rows = prepared(table)
     slugs = unique_slugs(list(dict.fromkeys(rows["encoder"])))
     groups = []
     parts = set(rows[["encoder", "space", "probe", "experiment"]].itertuples(index=False, name=None))
@@ -79,8 +79,8 @@ def mmd_groups(table: pd.DataFrame) -> list[FigureGroup]:
     return groups
 
 
-def _prepared(table: pd.DataFrame) -> pd.DataFrame:
-    """Optional columns filled; `label`, the source as shown; `probe`, whose output it is."""
+def prepared(table: pd.DataFrame) -> pd.DataFrame:
+    """`mmd.csv` with its optional columns filled; `label`, the source as shown; `probe`, whose output it is."""
     rows = table.copy()
     for name in _TEXTS:
         rows[name] = rows[name].fillna("").astype(str) if name in rows else ""

@@ -14,11 +14,9 @@ from bandprobe.report.cells import Paint, colour_map, draw_cells, luminance, pla
 from bandprobe.report.heatmap import AVG, draw_families
 from bandprobe.report.style import (
     INK,
-    SMALL,
-    TEXT,
-    WIDTH,
     add_title,
     new_figure,
+    page,
     shorten,
     text_size,
     title_height,
@@ -26,7 +24,7 @@ from bandprobe.report.style import (
 )
 
 SIGNIFICANT = 0.05
-_LABEL = 1.5  # longest label, inches
+_LABEL, _UPRIGHT = 1.5, 2.2  # longest label, and longest upright one of a paper, inches
 _LEGIBLE = 0.36  # inches a cell needs to carry its number
 _WIDEST = 0.62
 _TICKS_APART = 0.14  # inches
@@ -52,24 +50,29 @@ def mmd_heatmap(rows: pd.DataFrame, title: str, note: str, families: dict[str, s
         rows.pivot(index="label", columns="filter", values=name).reindex(index=labels, columns=filters)
         for name in ("mmd2", "q_value")
     )
+    here = page()
     columns = [
-        f"{px:g}" if swept else shorten(spec, _LABEL, SMALL)
+        f"{px:g}" if swept else shorten(spec, _UPRIGHT if here.fixed else _LABEL, here.small)
         for spec, px, swept in zip(filters, facts["cutoff_px"], facts["swept"], strict=True)
     ]
-    row_labels = [shorten(label, _LABEL, TEXT) for label in labels]
+    row_labels = [shorten(label, here.label(_LABEL), here.text) for label in labels]
     row_families = [family or AVG for family in families.values()]  # reals get no bar
     tops, height_cells = places(row_families)
     lefts, width_cells = places(["swept" if swept else "" for swept in facts["swept"]])
 
-    left, right = widest(row_labels, TEXT) + 0.2, 0.95
-    cell_width = min((WIDTH - left - right) / width_cells, _WIDEST)
-    width = max(left + cell_width * width_cells + right, 4.4)
+    left, right = widest(row_labels, here.text) + 0.2, 0.95
+    cell_width = min((here.width - left - right) / width_cells, _WIDEST)
+    width = here.width if here.fixed else max(left + cell_width * width_cells + right, 4.4)
+    if here.fixed:
+        left += (here.width - left - cell_width * width_cells - right) / 2  # few columns stand in the middle
     note = f"{note} Colour: MMD², on a square-root scale. Dot: q < {SIGNIFICANT:g} (Benjamini-Hochberg)."
     top = title_height(title, note, width) + 0.06
-    upright = widest(columns, SMALL) + 0.04 <= cell_width
+    upright = widest(columns, here.small) + 0.04 <= cell_width
     cutoffs = [column for column, swept in zip(columns, facts["swept"], strict=True) if swept]
-    below_cutoffs = 0.16 if upright else widest(cutoffs, SMALL) + 0.08
-    bottom = max(0.2 if upright else widest(columns, SMALL) + 0.12, below_cutoffs + 0.16 if cutoffs else 0)
+    below_cutoffs = 0.16 if upright else widest(cutoffs, here.small) + 0.08
+    bottom = max(
+        0.2 if upright else widest(columns, here.small) + 0.12, below_cutoffs + 0.16 if cutoffs else 0
+    )
     cell_height = 0.22
     height = top + max(cell_height * height_cells, 0.7) + bottom
     cell_height = (height - top - bottom) / height_cells
@@ -86,13 +89,13 @@ def mmd_heatmap(rows: pd.DataFrame, title: str, note: str, families: dict[str, s
     _draw_dots(axes, values, q, lefts, tops, paint)
     shown = _labelled(columns, list(facts["swept"]), cell_width, upright)
     axes.set_xticks(
-        lefts[shown] + 0.5, [columns[at] for at in shown], size=SMALL, rotation=0 if upright else 90
+        lefts[shown] + 0.5, [columns[at] for at in shown], size=here.small, rotation=0 if upright else 90
     )
-    axes.set_yticks(tops + 0.5, row_labels, size=TEXT)
+    axes.set_yticks(tops + 0.5, row_labels, size=here.text)
     if cutoffs:
         middle = lefts[facts["swept"].to_numpy(dtype=bool)].mean() + 0.5
         place = ((left + middle * cell_width) / width, (bottom - below_cutoffs) / height)
-        figure.text(*place, "cut-off (px)", size=SMALL, ha="center", va="top")
+        figure.text(*place, "cut-off (px)", size=here.small, ha="center", va="top")
     draw_families(axes, row_families, tops, lefts, cell_height, row_families, along="y")
     _draw_scale(figure, paint, (box[0] + box[2] + 0.42 / width, box[1], 0.1 / width, box[3]))
     add_title(figure, title, note)
@@ -134,7 +137,7 @@ def _draw_dots(
 
 def _labelled(columns: list[str], swept: list[bool], cell: float, upright: bool) -> list[int]:
     """Which columns get a label: those of no sweep, and of cut-offs as many as there is room for."""
-    need = widest(columns, SMALL) + 0.04 if upright else text_size("0", SMALL)[1] * 1.6
+    need = widest(columns, page().small) + 0.04 if upright else text_size("0", page().small)[1] * 1.6
     step = max(int(np.ceil(need / cell)), 1)
     numbered = [at for at, one in enumerate(swept) if one]
     return [*(at for at, one in enumerate(swept) if not one), *numbered[step - 1 if step > 1 else 0 :: step]]
@@ -155,4 +158,4 @@ def _draw_scale(figure: Figure, paint: Paint, box: tuple[float, float, float, fl
     bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     bar.ax.minorticks_off()
     bar.outline.set_visible(False)
-    axes.tick_params(length=2, labelsize=SMALL)
+    axes.tick_params(length=2, labelsize=page().small)

@@ -20,11 +20,10 @@ from bandprobe.report.run_directory import SourceSpectra
 from bandprobe.report.style import (
     MUTED,
     RULE,
-    SMALL,
-    TEXT,
     WIDTH,
     add_title,
     new_figure,
+    page,
     power_of_ten,
     shorten,
     title_height,
@@ -210,7 +209,7 @@ def _panels(
     colour_map = mpl.colormaps[colours].with_extremes(bad=RULE)
     left, right, gap = 0.1, 0.62, 0.1
     room = width - left - right + gap
-    columns = max(1, min(max(len(names), int(room / 1.8)), 6, int(room / (0.8 + gap))))
+    columns = max(1, min(max(len(names), int(room / 1.8)), 6, int(room / (0.76 + gap))))
     lines = -(-len(names) // columns)
     side = min(room / columns - gap, 1.7)
     under = 0.32 if floors else 0.2
@@ -226,13 +225,13 @@ def _panels(
         axes.set(xticks=[], yticks=[])
         axes.set_gid(f"source:{name}")
         axes.text(
-            0, -0.03, shorten(view.label(name), side, TEXT), transform=axes.transAxes, size=TEXT, va="top",
-            ha="left", weight="bold" if name == REALS else "normal",
+            0, -0.03, shorten(view.label(name), side, page().text), transform=axes.transAxes,
+            size=page().text, va="top", ha="left", weight="bold" if name == REALS else "normal",
         )  # fmt: skip
         if name in floors:
             axes.annotate(
                 f"floor {floors[name]:.1e}", (0, -0.03), xycoords="axes fraction", xytext=(0, -9.5),
-                textcoords="offset points", size=SMALL, color=MUTED, va="top",
+                textcoords="offset points", size=page().small, color=MUTED, va="top",
             )  # fmt: skip
     end = left + min(columns, len(names)) * (side + gap)
     values = np.concatenate([plane[np.isfinite(plane)] for plane in planes.values()])
@@ -245,7 +244,7 @@ def _panels(
         ticks=None if view.log else MaxNLocator(5),
     )  # fmt: skip
     bar.outline.set_visible(False)
-    bar_axes.tick_params(labelsize=SMALL, length=2, which="major")
+    bar_axes.tick_params(labelsize=page().small, length=2, which="major")
     bar_axes.minorticks_off()
     for name in names:
         if name in floors:

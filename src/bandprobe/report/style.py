@@ -6,6 +6,7 @@ import contextlib
 import io
 import math
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -66,11 +67,53 @@ class Mark:
 REAL = Mark("#000000", "-", "")
 
 
+@dataclass(frozen=True)
+class Page:
+    """What a figure is drawn for.
+
+    Attributes:
+        width: of the figure, inches.
+        small, text, title: type sizes, points.
+        height: most that a figure may take, inches.
+        fixed: the figure is exactly as wide as the page, and its title and note are left to the caption of a
+            paper: they become the figure's label.
+    """
+
+    width: float = WIDTH
+    small: float = SMALL
+    text: float = TEXT
+    title: float = TITLE
+    height: float = math.inf
+    fixed: bool = False
+
+    def label(self, inches: float) -> float:
+        """The most that a label of `inches` may take of this page's width."""
+        return min(inches, 0.3 * self.width)
+
+
+_page: ContextVar[Page] = ContextVar("bandprobe_page", default=Page())  # noqa: B039 - frozen
+
+
+def page() -> Page:
+    """The page that figures are drawn for here."""
+    return _page.get()
+
+
+@contextlib.contextmanager
+def on_page(chosen: Page) -> Iterator[None]:
+    """Figures made inside this context are drawn for another page."""
+    token = _page.set(chosen)
+    try:
+        yield
+    finally:
+        _page.reset(token)
+
+
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
     """Matplotlib's settings of this report, for making and saving a figure; restored afterwards."""
     # Glyph by glyph, from the first family that has it: the same figure on every machine.
-    with mpl.rc_context({**_RC, "font.family": list(typeface.families())}):
+    with mpl.rc_context({**_RC, "font.size": page().text, "font.family": list(typeface.families())}):
         yield
 
 
@@ -140,12 +183,17 @@ def wrap(text: str, limit: float, points: float) -> list[str]:
 
 def title_height(title: str, note: str, width: float) -> float:
     """Inches that `add_title` needs at the top."""
+    if page().fixed:
+        return 0.1
     lines = len(wrap(title, width - 0.2, TITLE)) * TITLE + len(wrap(note, width - 0.2, TEXT)) * TEXT
     return 0.1 + lines * 1.35 / 72
 
 
 def add_title(figure: Figure, title: str, note: str) -> None:
     """What the figure shows, and below it, muted, how to read it, from the top left."""
+    if page().fixed:
+        figure.set_label(f"{title}. {note}".strip())
+        return
     width, height = figure.get_size_inches()
     y = height - 0.06
     for text, points, colour in ((title, TITLE, INK), (note, TEXT, MUTED)):
