@@ -1,0 +1,1 @@
+"""The explorer: a page on this machine where a picture is dropped and a cut-off is moved."""
