@@ -15,6 +15,7 @@ from PIL import Image
 
 import bandprobe as bp
 from bandprobe.errors import InputError
+from small_study import write_study
 
 STUDY = """
 [data]
@@ -31,31 +32,10 @@ batch_size = 16
 """
 
 
-def write_study(folder: Path, world: Path, checkpoint: Path, text: str = STUDY) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, target in (("world", world), ("tiny-dinov2", checkpoint)):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(target)
-    path = folder / "study.toml"
-    path.write_text(text)
-    return path
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, world: Path, checkpoint: Path) -> bp.Run:
     folder = tmp_path_factory.mktemp("study")
-    return bp.Study.from_toml(write_study(folder, world, checkpoint)).run(folder / "run")
-
-
-@pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For runs whose report is not the subject: figures take most of a small study's time."""
-
-    def page(folder: Path) -> Path:
-        (folder / "report.html").write_text("left out in this test")
-        return folder / "report.html"
-
-    monkeypatch.setattr("bandprobe.report.build", page)
+    return bp.Study.from_toml(write_study(folder, world, checkpoint, STUDY)).run(folder / "run")
 
 
 def test_a_run_directory_holds_what_is_promised(run: bp.Run) -> None:
@@ -109,6 +89,8 @@ def test_run_json_says_what_was_done(run: bp.Run) -> None:
         "calibration",
         "bands",
         "spectrum",
+        "radius",
+        "mistakes",
         "report",
     }
     assert record["seed"] == 0
@@ -132,7 +114,7 @@ def test_a_finished_run_is_recognised_without_loading_an_encoder(
 
 @pytest.mark.usefixtures("no_figures")
 def test_two_runs_give_the_same_bytes(run: bp.Run, tmp_path: Path, world: Path, checkpoint: Path) -> None:
-    path = write_study(tmp_path, world, checkpoint)
+    path = write_study(tmp_path, world, checkpoint, STUDY)
     other = bp.Study.from_toml(path).with_options(workers=1).run(tmp_path / "other")
     assert (other.folder / "results.csv").read_bytes() == (run.folder / "results.csv").read_bytes()
 
@@ -159,7 +141,7 @@ def test_a_run_stopped_by_a_signal_goes_on(
     tmp_path: Path, world: Path, checkpoint: Path, run: bp.Run
 ) -> None:
     """Killed outright in the middle of embedding; the second run ends with the first run's results."""
-    path = write_study(tmp_path, world, checkpoint)
+    path = write_study(tmp_path, world, checkpoint, STUDY)
     script = f"""
 import os
 import bandprobe as bp
@@ -201,7 +183,7 @@ def test_other_weights_in_the_same_run_are_refused(run: bp.Run, tmp_path: Path, 
 
     write_random_encoder(tmp_path / "tiny-dinov2", "random-clip")
     shutil.copytree(run.folder, tmp_path / "run")
-    path = write_study(tmp_path, world, tmp_path / "tiny-dinov2")
+    path = write_study(tmp_path, world, tmp_path / "tiny-dinov2", STUDY)
     with pytest.raises(bp.errors.StoreError, match=r"made otherwise .*encoder\.weights"):
         bp.Study.from_toml(path).run(tmp_path / "run")
 

@@ -17,19 +17,12 @@ from bandprobe.errors import EncoderError, InputError
 from bandprobe.probes import load_folder
 from bandprobe.protocol import SWITCHES
 from bandprobe.store import EmbeddingStore
+from small_study import without_figures
 
 SMALL = {"samples": 30, "information": False}
 
 
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures take most of a small study's time, and are not the subject."""
-
-    def page(folder: Path) -> Path:
-        (folder / "report.html").write_text("left out in this test")
-        return folder / "report.html"
-
-    monkeypatch.setattr("bandprobe.report.build", page)
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def content(world: Path, *encoders: str, test: list[str], **sections: Any) -> dict[str, Any]:
@@ -47,9 +40,7 @@ def content(world: Path, *encoders: str, test: list[str], **sections: Any) -> di
 def run(tmp_path_factory: pytest.TempPathFactory, world: Path, checkpoint: Path) -> bp.Run:
     folder = tmp_path_factory.mktemp("analyses")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "bandprobe.report.build", lambda folder: (folder / "report.html").write_text("") or folder
-        )
+        patch.setattr("bandprobe.report.build", without_figures)
         settings = content(
             world,
             "spectral",
@@ -287,10 +278,8 @@ def test_a_detector_is_left_out_of_heads_and_its_probe_scores(
     done = bp.Study.from_dict(settings).run("run")
     assert set(done.results["encoder"]) == {"tiny", "detector:mine:predict"}
     [probe] = Path("run/probes").glob("detector*.safetensors")
-    from bandprobe.analysis.scoring import score
-
     image = Path(done.manifest["path"].iloc[0])
-    [row] = score([image], probe).rows
+    [row] = bp.Detector.load(probe).score(image).to_dict("records")
     assert row["probability"] == pytest.approx(1 / (1 + np.exp(-row["logit"])))
     with pytest.raises(EncoderError, match="head 'attention' needs patch tokens, and 'spectral' gives none"):
         bp.Study.from_dict(content(world, "spectral", test=["none"], probes={"head": "attention"})).run(

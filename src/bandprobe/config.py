@@ -113,7 +113,9 @@ class Analysis(_Section):
     `entropy`. `audit` asks what tells the classes apart besides the picture, `bands` which frequencies each probe uses,
     `calibration` whether thresholds hold on other generators. `samples` images of each source are taken for
     MMD, entropy, spectra, the audit's pixels and the bands. `pd` names the false-alarm rate of the PD@x% shown, by
-    default the strictest that the data allow. `sensitivity` is accepted and, in this version, said to be missing.
+    default the strictest that the data allow. `sensitivity` maps which frequencies logits and embeddings depend on, by
+    a backward pass an image and probe. `pictures` keeps small copies of test images in the run's folder, for the
+    report's gallery of mistakes and its slider.
     """
 
     information: bool | list[str] = True
@@ -128,11 +130,7 @@ class Analysis(_Section):
     samples: int = Field(default=1000, gt=1)
     pd: Literal["auto", "1%", "5%", "10%"] = "auto"
     sensitivity: bool = False
-
-    @property
-    def missing(self) -> list[str]:
-        """Analyses asked for that this version does not have."""
-        return [name for name in ("sensitivity",) if getattr(self, name)]
+    pictures: bool = True
 
 
 class Run(_Section):
@@ -140,7 +138,7 @@ class Run(_Section):
 
     `engine = "ray"` does the work on a Ray cluster: that at `address`, or this machine's cores. `actors` is how
     many of its workers hold encoders. `store` is where embeddings go: a folder or `s3://bucket/path`, by default
-    `store` in the run's folder.
+    `store` in the run's folder. `track` logs the study to experiment trackers (extra `trackers`).
     """
 
     protocol: str | list[str] = "corrected"
@@ -154,6 +152,7 @@ class Run(_Section):
     address: str | None = None
     actors: int | None = Field(default=None, gt=0)
     store: str | None = None
+    track: list[Literal["tensorboard", "mlflow", "wandb"]] = Field(default_factory=list)
 
     @field_validator("protocol")
     @classmethod

@@ -18,6 +18,7 @@ from bandprobe.study.forecast import forecast
 from bandprobe.study.plan import Plan
 from bandprobe.study.population import Population, population
 from bandprobe.study.projection import TRAVERSALS, Fleet, coarser
+from small_study import write_study
 
 STUDY = """
 [data]
@@ -48,10 +49,8 @@ VARIANTS = {
 
 
 def write(folder: Path, world: Path, checkpoint: Path, filters: str = "", analysis: str = "") -> bp.Study:
-    for name, target in (("world", world), ("tiny-dinov2", checkpoint)):
-        (folder / name).symlink_to(target)
-    (folder / "study.toml").write_text(STUDY.format(filters=filters, analysis=analysis))
-    return bp.Study.from_toml(folder / "study.toml")
+    text = STUDY.format(filters=filters, analysis=analysis)
+    return bp.Study.from_toml(write_study(folder, world, checkpoint, text))
 
 
 def planned(study: bp.Study, folder: Path) -> Plan:
@@ -61,15 +60,6 @@ def planned(study: bp.Study, folder: Path) -> Plan:
 def of_stage(found: Costs, stage: str) -> tuple[int, int]:
     shares = [share for share in found.shares if share.stage == stage]
     return sum(share.to_do for share in shares), sum(share.saved for share in shares)
-
-
-@pytest.fixture
-def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    def page(folder: Path) -> Path:
-        (folder / "report.html").write_text("left out in this test")
-        return folder / "report.html"
-
-    monkeypatch.setattr("bandprobe.report.build", page)
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bandprobe import progress
 from bandprobe.run import write_table
 from bandprobe.study.embedding import band_images
+from bandprobe.study.picture_analyses import Analyses, of_pictures
 from bandprobe.study.training import train
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from bandprobe.store import EmbeddingStore
     from bandprobe.study.embedding import Embedding
     from bandprobe.study.plan import Plan
-
-
-Analyses = list[tuple[str, Path, Callable[[Path], None] | None]]
 
 
 def audit(plan: Plan, table: pd.DataFrame) -> Analyses:
@@ -145,4 +143,5 @@ def analyses(
         ),
         ("bands", plan.folder / "bands.csv", bands if asked.bands and not compared else None),
         ("spectrum", plan.folder / "spectra.npz", spectrum if asked.spectrum else None),
+        *of_pictures(plan, embedding, table, trained),
     ]

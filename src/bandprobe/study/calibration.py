@@ -234,8 +234,8 @@ def _encoder(plan: Plan, reference: Reference, place: torch.device) -> tuple[Enc
     if reference.kind in WEIGHTED:
         encoder = untrained(reference, device=place, precision=plan.settings.run.precision)
         return encoder, "" if reference.random is not None else _STAND_INS
-    name = {"detector": f"detector:{reference.target}", "classical": reference.target}
-    return load(name.get(reference.kind, reference.kind), device=place), _BY_TIME
+    name = f"detector:{reference.target}" if reference.kind == "detector" else reference.target
+    return load(name, device=place), _BY_TIME
 
 
 def _short_of_memory(parameters: int, place: torch.device) -> int:

@@ -81,6 +81,12 @@ class Embedding:
                 loaded[name] = self._import(name, table, list(dict.fromkeys([*tested, *trained])))
         return [loaded[name] for name in plan.names]
 
+    def models(self) -> list[Encoder]:
+        """The encoders that probes are trained on, loaded anew: neither detectors of one's own nor tables."""
+        plan = self._plan
+        named = zip(plan.names, plan.encoders, strict=True)
+        return self._load([name for name, one in named if one.kind != "table" and not one.is_detector])
+
     def twins(self, table: pd.DataFrame) -> list[str]:
         """Embed the images of the entropy analysis with every encoder's random-weight twin.
 

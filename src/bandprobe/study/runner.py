@@ -14,12 +14,14 @@ from bandprobe import progress, record
 from bandprobe.errors import InputError
 from bandprobe.files import replacing, write_json
 from bandprobe.run import Run, write_results
+from bandprobe.study.stages import stages
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bandprobe.images import Manifest
     from bandprobe.study.plan import Plan
+    from bandprobe.trackers import Tracking
 
 _NEEDED = ("results.parquet", "results.csv", "confusion.csv", "scores.parquet")
 
@@ -37,12 +39,12 @@ class Runner:
         self.timings: dict[str, float] = {}
         self.warnings = list(caveats)
         self.left_out: dict[str, str] = {}
+        self._stages = stages(plan)
+        self._tracking: Tracking | None = None
 
     def run(self) -> Run:
         """Index, embed, train, evaluate, analyse, report."""
         plan, folder = self.plan, self.plan.folder
-        if missing := plan.settings.analysis.missing:
-            self._warn(f"analysis not available in this version and left out: {', '.join(missing)}.")
         with self._timed("index"):
             manifest = self._index()
         key = record.inputs(plan.settings, plan.encoders, plan.reference_files, manifest.table)
@@ -51,6 +53,12 @@ class Runner:
         if found is not None:
             return self._again(found)
         self._begin()
+        with self._tracked(key):
+            return self._work(manifest, key)
+
+    def _work(self, manifest: Manifest, key: str) -> Run:
+        """Everything after the images are known, into a folder that may hold parts of it."""
+        plan, folder = self.plan, self.plan.folder
         from bandprobe import probes
         from bandprobe.analysis import evaluate, test_sets
         from bandprobe.store import EmbeddingStore
@@ -121,7 +129,26 @@ class Runner:
             with self._timed("report"):
                 report.build(folder)
         write_json(folder / "run.json", {**content, "timings": self.timings, "finished": key})
-        return Run(folder, content)
+        run = Run(folder, content)
+        if self._tracking is not None:
+            self._tracking.finish(run)
+        return run
+
+    @contextlib.contextmanager
+    def _tracked(self, key: str) -> Iterator[None]:
+        """Log what happens here to the trackers asked for. A run that is only compared with another is not."""
+        names = self.plan.settings.run.track
+        if not names or self.plan.base is not None:
+            yield
+            return
+        from bandprobe.trackers import tracked
+
+        with tracked(
+            names, self.plan.folder, key, self.plan.settings.model_dump(mode="json")
+        ) as self._tracking:
+            for stage, seconds in self.timings.items():
+                self._tracking.stage(stage, seconds)
+            yield
 
     def _index(self) -> Manifest:
         from bandprobe.images import build
@@ -192,6 +219,10 @@ class Runner:
         }
         content = {**found, **saved}
         write_json(self.plan.folder / "run.json", content)
+        if self.plan.settings.run.track and self.plan.base is None:
+            from bandprobe.trackers import log_finished
+
+            log_finished(self.plan.folder, self.plan.settings.run.track)
         progress.say(f"{self.plan.folder} is finished and its inputs are unchanged: nothing to do.")
         return Run(self.plan.folder, content)
 
@@ -210,5 +241,8 @@ class Runner:
     @contextlib.contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
-        yield
+        with self._stages.stage(stage):
+            yield
         self.timings[stage] = round(time.perf_counter() - start, 3)
+        if self._tracking is not None:
+            self._tracking.stage(stage, self.timings[stage])

@@ -47,7 +47,7 @@ class Study:
         """The study with options replaced where not None.
 
         `limit`, `strict`, `equalise`, `device`, `batch_size`, `compile`, `workers`, `engine`, `address`,
-        `actors`, `seed`, `protocol`.
+        `actors`, `seed`, `protocol`, `track`.
         """
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         data: dict[str, Any] = {
@@ -77,6 +77,10 @@ class Study:
         Raises:
             BandprobeError: wrong use, unusable input, or a disk that failed; what was finished is kept.
         """
+        if self.config.run.track:
+            from bandprobe.trackers import require
+
+            require(self.config.run.track)  # before anything is computed
         folder = output_folder(out or Path("runs") / self.name)
         plan = Plan.of(self.config, folder, self.folder)
         with parallel.on(plan.cluster):
