@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +14,10 @@ import torch
 from PIL import Image
 
 from small_picture import small_picture
+from small_study import without_figures
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -70,6 +75,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium (see `browser`)."""
+    from browser import launched
+
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DINOv2 with random weights in a `save_pretrained` folder, for 32 px images."""
     from random_encoder import write_random_encoder
@@ -77,6 +91,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights") / "tiny-dinov2"
     write_random_encoder(folder, "random-dinov2")
     return folder
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For studies whose report is not the subject."""
+    monkeypatch.setattr("bandprobe.report.build", without_figures)
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ def check_rows(rows: list[dict[str, object]]) -> None:
         assert row["device"]
 
 
+@pytest.mark.long
 def test_a_quick_run_prints_a_table_and_writes_one_object_a_row(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
     command = [sys.executable, str(BENCHMARKS / "run.py"), "--quick", "--out", str(out)]

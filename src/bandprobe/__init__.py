@@ -12,13 +12,15 @@ from bandprobe._version import __version__
 
 if TYPE_CHECKING:
     from bandprobe import datasets, encoders, errors, filters, images, metrics, probes, store
+    from bandprobe.detect import Detector
     from bandprobe.run import Run
     from bandprobe.study import Study
 
 _ROOMS = ("datasets", "encoders", "errors", "filters", "images", "metrics", "probes", "store")
-_NAMES = {"Study": "bandprobe.study", "Run": "bandprobe.run"}
+_NAMES = {"Detector": "bandprobe.detect", "Study": "bandprobe.study", "Run": "bandprobe.run"}
 
 __all__ = [
+    "Detector",
     "Run",
     "Study",
     "__version__",

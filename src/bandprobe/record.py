@@ -81,7 +81,7 @@ def inputs(
         for reference in references
     ]
     chosen = settings.model_dump(
-        mode="json", exclude={"run": {"workers", "engine", "address", "actors", "store"}}
+        mode="json", exclude={"run": {"workers", "engine", "address", "actors", "store", "track"}}
     )
     facts = [__version__, chosen, weights, _stats(files), _IMAGES]
     digest = hashlib.sha256(json.dumps(facts).encode())

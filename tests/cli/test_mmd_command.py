@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import typer
 
-from bandprobe.cli.embeddings import embed, train
+from bandprobe.cli.embed import embed
 from bandprobe.cli.shift import Experiment, mmd
+from bandprobe.cli.train import train
 from bandprobe.errors import InputError
 
 FIRST = ["encoder", "space", "experiment", "source", "filter", "cutoff_px", "mmd2", "p_value", "q_value", "n"]

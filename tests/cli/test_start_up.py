@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import bandprobe as bp
+from small_study import write_study
 
 STUDY = """
 [data]
@@ -46,20 +47,9 @@ def test_words_alone_load_nothing_slow(tmp_path: Path, arguments: tuple[str, ...
 
 
 def test_a_finished_study_is_recognised_with_nothing_slow(
-    tmp_path: Path, world: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, world: Path, checkpoint: Path, no_figures: None
 ) -> None:
-    (tmp_path / "world").symlink_to(world)
-    (tmp_path / "tiny-dinov2").symlink_to(checkpoint)
-    (tmp_path / "study.toml").write_text(STUDY)
-
-    def page(folder: Path) -> Path:
-        (folder / "report.html").write_text("left out in this test")
-        return folder / "report.html"
-
-    with monkeypatch.context() as figures:  # they take most of a small study's time
-        figures.setattr("bandprobe.report.build", page)
-        figures.chdir(tmp_path)
-        bp.Study.from_toml("study.toml").run("run")
+    bp.Study.from_toml(write_study(tmp_path, world, checkpoint, STUDY)).run(tmp_path / "run")
     before = (tmp_path / "run/results.csv").stat().st_mtime_ns
     assert loaded(tmp_path, "study", "study.toml", "--out", "run", "--quiet") == set()
     record = json.loads((tmp_path / "run/run.json").read_text())

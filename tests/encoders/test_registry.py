@@ -41,7 +41,7 @@ def test_names_and_the_catalogue_need_no_torch() -> None:
         ("siglip2-base-patch16-naflex", "hub", "google/siglip2-base-patch16-naflex"),
         ("mae-huge", "hub", "facebook/vit-mae-huge"),
         ("facebook/dinov2-small", "hub", "facebook/dinov2-small"),
-        ("spectral", "spectral", ""),
+        ("spectral", "weightless", "spectral"),
         ("timm:vit_small_patch14_dinov2.lvd142m", "timm", "vit_small_patch14_dinov2.lvd142m"),
         ("openclip:ViT-B-32/openai", "openclip", "ViT-B-32/openai"),
     ],

@@ -26,15 +26,16 @@ from bandprobe.extract import extract
 from bandprobe.filters import expand
 from bandprobe.images import Geometry, Manifest, build
 from bandprobe.store import EmbeddingStore
+from small_study import write_study
 
 ray = pytest.importorskip("ray", reason="Ray is an extra, and not installed")
 
 SPECS = ("none", "lowpass:6px", "identity")
 STUDY = """
 [data]
-root = "{root}"
+root = "world"
 [encoders]
-names = ["spectral", "{checkpoint}"]
+names = ["spectral", "tiny-dinov2"]
 geometry = "squash:32"
 [filters]
 test = ["none", "lowpass:6px"]
@@ -133,12 +134,9 @@ def meanwhile(run: Callable[[], Any], when: Callable[[], bool], act: Callable[[]
 
 
 def test_a_study_gives_the_same_files(
-    nodes: Any, pictures: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nodes: Any, pictures: Path, checkpoint: Path, tmp_path: Path, no_figures: None
 ) -> None:
-    monkeypatch.setattr("bandprobe.report.build", lambda folder: (folder / "report.html").write_text("none"))
-    file = tmp_path / "study.toml"
-    file.write_text(STUDY.format(root=pictures, checkpoint=checkpoint))
-    study = bp.Study.from_toml(file)
+    study = bp.Study.from_toml(write_study(tmp_path, pictures, checkpoint, STUDY))
     here = study.run(tmp_path / "here")
     there = study.with_options(engine="ray", address=nodes.address, device="cpu").run(tmp_path / "there")
     for name in ("results.csv", "confusion.csv", "mmd.csv"):
@@ -179,6 +177,7 @@ def test_only_what_is_missing_is_done(cluster: Cluster, manifest: Manifest, tmp_
     assert fill(tmp_path / "there", manifest.table, model, cluster).passes == 0
 
 
+@pytest.mark.long
 def test_killed_workers_lose_and_double_nothing(
     cluster: Cluster, manifest: Manifest, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,6 +196,7 @@ def test_killed_workers_lose_and_double_nothing(
     assert "begun again" in capfd.readouterr().err
 
 
+@pytest.mark.long
 def test_a_picture_that_kills_its_workers_is_left_out(
     cluster: Cluster, pictures: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +217,7 @@ def test_a_picture_that_kills_its_workers_is_left_out(
     assert "images are done again" in capfd.readouterr().err
 
 
+@pytest.mark.long
 def test_a_machine_that_leaves(nodes: Any, cluster: Cluster, manifest: Manifest, tmp_path: Path) -> None:
     model, store = detector(tmp_path, delay=0.01), EmbeddingStore(tmp_path / "there")
     leaving = nodes.add_node(num_cpus=1)

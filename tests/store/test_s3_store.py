@@ -313,6 +313,7 @@ def test_no_bucket_and_no_server_are_one_line(
     assert "no connection" in said[0]
 
 
+@pytest.mark.long
 def test_commands_and_a_study_on_s3_give_what_they_give_on_a_disk(
     bucket: str, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ from bandprobe.filters import Filter, FilterBank, References
 from bandprobe.filters.adaptation import window
 from bandprobe.filters.masks import gain
 from bandprobe.images import Geometry, decode, image_id, parse_colour
-from bandprobe.images.pictures import picture_files
+from bandprobe.images.pictures import picture_files, stem_of
 
 _LONGEST_STEM = 100  # bytes
 _COLUMNS = ("file", "source", "filter", "height", "width", "clipped_share", "ac_removed")
@@ -91,7 +91,7 @@ def write_filtered(
             picture = grid.apply(picture) if grid else picture
             images = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
             shape = (images.shape[2], images.shape[3])
-            stem = _unique(_short(path.stem), names)
+            stem = _unique(_short(stem_of(path)), names)
             if shape not in references:  # images of one size mostly come together
                 references = {
                     shape: References(table, geometry=Geometry.squash(*shape), background=background)
@@ -133,6 +133,13 @@ def write_filtered(
         writer.writeheader()
         writer.writerows(rows)
     return done
+
+
+def planned(paths: Sequence[Path], filters: Sequence[Filter]) -> list[str]:
+    """The names of the files that `write_filtered` makes of images that can all be read."""
+    names: set[str] = set()
+    stems = [_unique(_short(stem_of(path)), names) for path in paths]
+    return [f"{stem}__{spec.slug}.png" for stem in stems for spec in filters]
 
 
 def _grid(size: str) -> Geometry | None:

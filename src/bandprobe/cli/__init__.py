@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 from typer import Abort, BadParameter
 
 from bandprobe.cli.interrupt import done, interrupted, leave, watch
-from bandprobe.errors import BandprobeError
+from bandprobe.errors import BandprobeError, did_you_mean
 from bandprobe.machine import out_of_memory
+from bandprobe.progress import coloured
 
 # Newer Typers carry a Click of their own: this is the base of usage errors in either case.
 _UsageError: Any = next(base for base in BadParameter.__mro__ if base.__name__ == "ClickException")
 _STOPPED = 130
+_QUOTED = re.compile("'([^']*)'")
 _said = threading.Event()
 
 
@@ -28,6 +31,10 @@ def main() -> None:
     # Arrow's own allocator keeps what it once held: tens of MB more at the end of a large study.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     watch(_stop)
+    if (
+        sys.stdout is not None and sys.stdout.errors == "strict"
+    ):  # a file's name may be no text of this terminal
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = run(sys.argv[1:])
     if code == _STOPPED:
         leave(code)
@@ -54,6 +61,8 @@ def run(arguments: list[str]) -> int:
         code = _stop()
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
+    except SystemExit as ended:  # of completion, or Typer's word for a reader that has gone: no failure
+        code = 0 if type(sys.stdout).__name__ == "PacifyFlushWrapper" else ended.code
     except Exception as error:
         if interrupted():  # a library's own word for Ctrl-C, or for what it did to its workers
             code = _stop()
@@ -75,7 +84,15 @@ def _usage(error: Any) -> int:
         return 2
     context = getattr(error, "ctx", None)
     place = context.command_path if context else "bandprobe"
-    return _fail(f"{error.format_message().rstrip('.')}. See `{place} --help`.", 2)
+    if type(error).__name__ == "NoSuchOption" and context:
+        every = [name for p in context.command.get_params(context) for name in p.opts + p.secondary_opts]
+        known = [name for name in every if name.startswith("--")]
+        message = f"unknown option {error.option_name!r}.{did_you_mean(error.option_name, known)}"
+    else:
+        message = error.format_message().replace("Value error, ", "").strip()
+        if choice := re.search(r"'([^']*)' is not one of (.+)", message):
+            message = f"{message.rstrip('.')}.{did_you_mean(choice[1], _QUOTED.findall(choice[2]))}"
+    return _fail(f"{message}{'' if message.endswith(('.', '?')) else '.'} See `{place} --help`.", 2)
 
 
 def _stop() -> int:
@@ -87,5 +104,7 @@ def _stop() -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print("error:", " ".join(message.split()), file=sys.stderr)  # noqa: T201 - the command line speaks
+    if sys.stderr is not None:  # closed by whoever started the command
+        word = "\x1b[31merror:\x1b[0m" if coloured(sys.stderr) else "error:"
+        print(word, " ".join(message.split()), file=sys.stderr)  # noqa: T201 - the command line speaks
     return code

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from bandprobe.cli import (
     audit,
     data,
+    embed,
     embedding_space,
-    embeddings,
+    evaluate,
+    explore,
+    fetch,
+    lists,
     plan,
     probe_import,
+    publish,
+    score,
+    sensitivity,
     shift,
     spectra,
     store,
     studies,
+    train,
     trust,
 )
+from bandprobe.cli.pages import Command, Root
 
 app = typer.Typer(
     name="bandprobe",
+    cls=Root,
     help="Which frequencies does a deepfake detector live on, and will it hold on new generators?",
     no_args_is_help=True,
     add_completion=True,
@@ -40,27 +52,24 @@ def _root(
         raise typer.Exit
 
 
-for _command in (
-    studies.demo,
-    studies.study,
-    plan.plan,
-    data.index,
-    data.filter_images,
-    audit.audit,
-    spectra.spectrum,
-    shift.mmd,
-    embedding_space.entropy,
-    embedding_space.project,
-    embeddings.embed,
-    embeddings.train,
-    embeddings.evaluate,
-    studies.report,
-    embeddings.score,
-    probe_import.import_probe,
-    data.encoders,
-    data.filters,
-    trust.selftest,
-):
-    app.command(_command.__name__.removesuffix("_images").replace("_", "-"))(_command)
+# In the order of the help page.
+_TOPICS: dict[str, tuple[Callable[..., None], ...]] = {
+    "A whole study": (studies.demo, plan.plan, studies.study, studies.report),
+    "Data": (fetch.fetch, data.index, audit.audit, data.filter_images),
+    "A study step by step": (embed.embed, train.train, evaluate.evaluate),
+    "Analyses alone": (
+        spectra.spectrum,
+        shift.mmd,
+        embedding_space.entropy,
+        sensitivity.sensitivity,
+        embedding_space.project,
+    ),
+    "A detector": (score.score, explore.explore, probe_import.import_probe, publish.publish),
+    "Tools": (lists.encoders, lists.filters, trust.selftest),
+}
+for _topic, _commands in _TOPICS.items():
+    for _command in _commands:
+        _name = _command.__name__.removesuffix("_images").replace("_", "-")
+        app.command(_name, cls=Command, rich_help_panel=_topic)(_command)
 
-app.add_typer(store.app, name="store")
+app.add_typer(store.app, name="store", rich_help_panel="Tools")

@@ -20,6 +20,9 @@ def spread(arguments: list[str]) -> list[str]:
         "--augment": _is_filter,
         "--method": ("tsne", "pca", "umap").__contains__,
         "--kind": _is_kind,
+        "--format": ("html", "latex", "markdown").__contains__,
+        "--paper": ("cvpr", "iclr", "ieee").__contains__,
+        "--track": ("tensorboard", "mlflow", "wandb").__contains__,
     }
     spreaded: list[str] = []
     option = ""
@@ -49,6 +52,9 @@ def _is_encoder(word: str) -> bool:
     from bandprobe.errors import EncoderError
 
     word = word.removesuffix(TOKENS)
+    name, equals, renamed = word.partition("=")
+    if equals and re.fullmatch(r"[\w.-]+", name):  # another name for an encoder, or a root of data
+        return not Path(renamed).exists() and _is_encoder(renamed)
     if Path(word).exists():
         return any((Path(word) / name).is_file() for name in ("config.json", "open_clip_config.json"))
     try:

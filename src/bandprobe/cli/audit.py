@@ -64,12 +64,15 @@ def audit(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """What tells fakes from reals besides the picture: file metadata, traces of compression and resizing.
+    """Say what tells fakes from reals besides the picture.
 
-    Reads every file's header, and the pixels of a sample.
+    That is file metadata, and traces of compression and of resizing. Reads every file's header, and the pixels of
+    a sample.
 
-    Examples: bandprobe audit photos/
-    bandprobe audit photos/ --equalise-to crop:256+squash:224+jpeg:75 --out equalised.csv
+    Examples:
+        bandprobe audit photos/
+        bandprobe audit photos/ --equalise --samples 500
+        bandprobe audit photos/ --equalise-to crop:256+squash:224+jpeg:75 --out equalised.csv
     """
     from bandprobe.analysis.spectrum_pictures import found_pictures
     from bandprobe.audit import audit as audited

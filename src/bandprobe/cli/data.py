@@ -1,4 +1,4 @@
-"""What has to do with images alone: `index`, `filter`, `encoders`, `filters`."""
+"""What has to do with images alone: `index`, `filter`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from bandprobe import progress
 from bandprobe.cli.options import (
     Background,
+    DryRun,
     FilterSpecs,
     Json,
     Layout,
@@ -23,7 +24,6 @@ from bandprobe.cli.options import (
     listed,
     show,
 )
-from bandprobe.columns import aligned
 from bandprobe.errors import InputError
 
 
@@ -60,7 +60,11 @@ def earlier(path: Path) -> Path | None:
 def index(
     data: Annotated[
         list[str] | None,
-        typer.Argument(help="Folders, CSV or Parquet files, or NAME=FOLDER roots.", show_default=False),
+        typer.Argument(
+            help="Folders, tar, CSV or Parquet files, or NAME=FOLDER roots; also URLs.",
+            metavar="DATA",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The manifest to write.", metavar="FILE")] = Path(
         "manifest.parquet"
@@ -84,15 +88,21 @@ def index(
     seed: Seed = 0,
     strict: Strict = False,
     outside: Outside = False,
+    dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find the layout of a data set; print and save the mapping found.
+    """Find a data set's layout, images and duplicates; print and save what was found.
 
-    Examples: bandprobe index lsun_bedroom/
-    bandprobe index --real photos/ --fake ProGAN=fakes/progan/
+    Folders, tables, tar files and URLs are told apart by themselves. Look at the mapping before anything is
+    computed: it says which folder was taken for what.
+
+    Examples:
+        bandprobe index photos/
+        bandprobe index --real photos/ --fake ProGAN=fakes/progan/ --out manifest.parquet
+        bandprobe index lsun_bedroom/ --layout ricker --limit 100 --json
     """
-    from bandprobe.files import output_folder
+    from bandprobe.files import check_output
     from bandprobe.images import build
     from bandprobe.machine import cores
 
@@ -105,7 +115,7 @@ def index(
         families.setdefault(name, []).append(generator)
     if out.is_dir():
         raise InputError(f"--out must be a file to write, e.g. {out / 'manifest.parquet'}; got a folder.")
-    output_folder(out.parent)
+    check_output(out.parent)
     with progress.quiet(quiet):
         manifest = build(
             data or [],
@@ -122,7 +132,8 @@ def index(
             outside=outside,
             previous=earlier(out),
         )
-        manifest.save(out)
+        if not dry_run:
+            manifest.save(out)
     left_out = dict(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True))
     if json:
         counts = (
@@ -132,6 +143,7 @@ def index(
             .reset_index()
         )
         found = {
+            "dry_run": dry_run,
             "manifest": str(out),
             "images": len(manifest.table),
             "mapping": manifest.mapping.to_dict("records"),
@@ -142,12 +154,14 @@ def index(
         show(found)
     else:
         typer.echo(manifest.report())
-        typer.echo(f"\nwritten: {out}")
+        typer.echo(f"\n{'would be written' if dry_run else 'written'}: {out}")
     raise typer.Exit(listed(left_out))
 
 
 def filter_images(
-    images: Annotated[list[Path], typer.Argument(help="Image files or folders.", show_default=False)],
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files or folders.", metavar="IMAGE", show_default=False)
+    ],
     filter: FilterSpecs,  # noqa: A002 - the option's name
     out: Out,
     size: Annotated[
@@ -164,21 +178,30 @@ def filter_images(
     background: Background = "white",
     limit: Limit = None,
     outside: Outside = False,
+    dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write filtered images, 8-bit PNG, with an index.csv that maps each to its source and spec.
+    """Write filtered images, and an index.csv that maps each to its source.
 
-    Examples: bandprobe filter photo.png --filter lowpass:30px --filter highpass:0.25nyq --out filtered --show
-    bandprobe filter fake.png --filter fda:0.01:reference=photo.png --out adapted
+    The images are 8-bit PNG, named after their source and the filter. `bandprobe filters` has the grammar.
+
+    Examples:
+        bandprobe filter photo.png --filter lowpass:30px highpass:0.25nyq --out filtered --show
+        bandprobe filter photos/ --filter lowpass:5..185/5px --out sweep --dry-run
+        bandprobe filter fake.png --filter fda:0.01:reference=photo.png --out adapted
     """
     from bandprobe.analysis.filtering import write_filtered
+    from bandprobe.cli.dry_run import filtering
     from bandprobe.cli.options import show as show_json
     from bandprobe.filters import expand
     from bandprobe.images import build
     from bandprobe.machine import cores
 
     specs = expand(filter)
+    if dry_run:
+        filtering(images, specs, out, limit=limit, json=json)
+        return
     with progress.quiet(quiet):
         table = build(data, background=background, workers=cores(), outside=outside).table if data else None
         done = write_filtered(
@@ -187,87 +210,5 @@ def filter_images(
     if json:
         show_json({"index": str(out / "index.csv"), "written": done.written, "left_out": done.left_out})
     else:
-        typer.echo(f"{done.written} images written; {out / 'index.csv'} says which is which")
+        typer.echo(f"{done.written:,} images written; {out / 'index.csv'} says which is which")
     raise typer.Exit(listed(done.left_out))
-
-
-def encoders(json: Json = False) -> None:
-    """The encoders with a short name; any Hugging Face id or folder works too."""
-    from dataclasses import asdict
-
-    from bandprobe.encoders import catalogue
-
-    entries = [asdict(entry) for entry in catalogue()]
-    if json:
-        show(entries)
-        return
-    words = {"parameters": "M params", "gated": "access"}
-    shown = [
-        {words.get(key, key): value for key, value in entry.items()}
-        | {"access": "on request" if entry["gated"] else ""}
-        for entry in entries
-    ]
-    typer.echo(
-        "\n".join(aligned(list(shown[0]), [["" if v is None else v for v in row.values()] for row in shown]))
-    )
-    typer.echo(
-        "\nAlso: a Hugging Face id (owner/model), a folder written by save_pretrained, openclip:MODEL/TAG, "
-        "timm:NAME."
-        "\ndetector:FILE.onnx       a detector of your own, images in, logits out; no probe is trained"
-        "\ndetector:MODULE:FUNCTION the same in Python (FILE.py:FUNCTION too)"
-        "\ntable:FILE.parquet       embeddings computed elsewhere: image_id or path, filter, embedding"
-        "\nrandom:ENCODER           the same encoder with weights drawn anew; random:2:ENCODER with seed 2"
-        "\nENCODER#tokens           its class and patch tokens, for a head that attends to them"
-        "\nA@FILTER+B               several at once, each behind a filter of its own if asked; a range of the "
-        "filter\n                         stands for many: dinov2-giant@lowpass:5..185/5px+openclip-vit-g-14"
-        "\nname=ENCODER renames one."
-    )
-
-
-def filters(json: Json = False) -> None:
-    """The filter grammar and what each filter does."""
-    from bandprobe.filters import KINDS, PRESETS, expand
-
-    if json:
-        show(
-            {
-                "kinds": [
-                    {
-                        "name": kind.name,
-                        "argument": kind.argument,
-                        "cutoff": kind.cutoff,
-                        "keys": list(kind.keys),
-                        "gain": kind.gain,
-                        "example": kind.example,
-                    }
-                    for kind in KINDS.values()
-                ],
-                "presets": {name: [str(f) for f in expand(name)] for name in PRESETS},
-            }
-        )
-        return
-    rows = [
-        (
-            kind.name + (f":{kind.argument}" if kind.argument else ""),
-            " ".join(f"{key}=" for key in kind.keys),
-            kind.gain,
-        )
-        for kind in KINDS.values()
-    ]
-    typer.echo("KIND[:ARGUMENT][:key=value...]\n")
-    typer.echo("\n".join(aligned(("filter", "keys", "gain, or what it does"), rows)))
-    typer.echo(
-        "\nCUTOFF  30px (cycles per shorter side), 0.25nyq (of Nyquist) or 0.1cpp (cycles per pixel)"
-        "\nrange   lowpass:5..185/5px stands for 37 filters, jpeg:50..90/10 for 5"
-        "\nchain   lowpass:30px+highpass:5px, jpeg:75+lowpass:30px: one after the other"
-        "\norder=  n of a Butterworth filter (1)         width=  W of a band (20px)"
-        "\ndc=     keep: the mean stays (default); zero: the textbook mask"
-        "\nbits=8  clip and round to 8-bit levels; encoders get unclipped floats otherwise"
-        "\nreference=  an image file, or a source of the data (Real, a generator), of which each image draws one;"
-        "\n        write %25 %2C %3A %2B for % , : + in its name"
-        "\nsplit=  where references are drawn: train (default), val or test"
-        "\nseed=   of what is drawn for each image by its id: references, cut-offs, noise (0)"
-        "\nMASK    of inject: bandpass (default), lowpass, highpass or ideal- before one of them"
-        f"\npreset  thesis: {', '.join(PRESETS['thesis'])}"
-        f"\n        claims: {len(expand('claims'))} conditions, what the claims of the report are judged on"
-    )

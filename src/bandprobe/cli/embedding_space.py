@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bandprobe import progress
-from bandprobe.cli.embeddings import ManifestFile, _embedded, embed
+from bandprobe.cli import completion
+from bandprobe.cli.embed import embed
+from bandprobe.cli.manifests import ManifestFile, embedded
 from bandprobe.cli.options import (
     Background,
     BatchSize,
@@ -25,6 +28,7 @@ from bandprobe.cli.options import (
     Quiet,
     Seed,
     Store,
+    StoredEncoders,
     Strict,
     Workers,
     show,
@@ -40,15 +44,14 @@ if TYPE_CHECKING:
 _CUTOFFS = ("0.05", "0.1", "0.15", "0.25", "0.5")
 FILTERS = ["none", "identity", *(f"{kind}:{at}nyq" for kind in ("lowpass", "highpass") for at in _CUTOFFS)]
 
-StoredEncoders = Annotated[
-    list[str] | None,
-    typer.Option(help="Which encoders; all of the store by default.", metavar="NAME"),
-]
 MaybeData = Annotated[
     list[str] | None,
-    typer.Argument(help="What to embed first, as for `embed`; without it the store is read as it is.",
-                   show_default=False),
-]  # fmt: skip
+    typer.Argument(
+        help="What to embed first, as for `embed`; without it the store is read as it is.",
+        metavar="DATA",
+        show_default=False,
+    ),
+]
 
 
 def entropy(
@@ -62,6 +65,7 @@ def entropy(
             help="Filters, or several. With DATA the identity and each low-pass's high-pass come by themselves; "
             "default: low- and high-pass at five cut-offs. Without: all that every encoder has.",
             metavar="SPEC",
+            autocompletion=completion.filters,
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder to write to.", metavar="DIR")] = Path("entropy"),
@@ -91,9 +95,11 @@ def entropy(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Entropy of embeddings under filters, and how low frequencies correspond to high ones.
+    """Measure the entropy of embeddings, and how low frequencies correspond to high.
 
-    Example: bandprobe entropy photos/ --encoder dinov2-small --store embeddings --out entropy
+    Examples:
+        bandprobe entropy --store embeddings --out entropy
+        bandprobe entropy photos/ --encoder dinov2-small --store embeddings --filter lowpass:0.25nyq
     """
     from bandprobe.analysis.entropy import entropy as measure
     from bandprobe.encoders import twin as twin_name
@@ -111,7 +117,8 @@ def entropy(
             raise InputError("no encoder is given to embed the data with; name one with --encoder.")
         twins = [name for one in asked if twin and (name := twin_name(one, seed))]
         asked, specs = list(dict.fromkeys([*asked, *twins])), _with_counterparts(filter or FILTERS)
-        with contextlib.redirect_stdout(sys.stderr):  # the table's summary has standard output to itself
+        # The table's summary has standard output to itself.
+        with contextlib.redirect_stdout(io.StringIO() if quiet else sys.stderr):
             try:
                 embed(
                     data, asked, store, specs, geometry=geometry, layout=layout, background=background,
@@ -123,7 +130,7 @@ def entropy(
     held = EmbeddingStore(store)
     names = _stored(held, asked, twin)
     with progress.quiet(quiet):
-        rows = _embedded(held, manifest)
+        rows = embedded(held, manifest)
         table = measure(
             held, rows, encoders=names, filters=specs, images=rows if images else None, samples=samples, k=k,
             mutual_k=mutual_k, seed=seed, workers=threads,
@@ -143,11 +150,20 @@ def project(
     encoder: StoredEncoders = None,
     filter: Annotated[  # noqa: A002 - the option's name
         list[str] | None,
-        typer.Option("--filter", help="Stored filters, or several; none by default.", metavar="SPEC"),
+        typer.Option(
+            "--filter",
+            help="Stored filters, or several; none by default.",
+            metavar="SPEC",
+            autocompletion=completion.filters,
+        ),
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="tsne (default), pca or umap, or several.", metavar="METHOD"),
+        typer.Option(
+            help="tsne (default), pca or umap, or several.",
+            metavar="METHOD",
+            autocompletion=completion.among("tsne", "pca", "umap"),
+        ),
     ] = None,
     samples: Annotated[
         int, typer.Option(min=1, help="At most so many images of each source.", metavar="N")
@@ -165,9 +181,11 @@ def project(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Embeddings of real, fake and filtered images in the plane, by t-SNE, PCA or UMAP.
+    """Lay out the embeddings in the plane, by t-SNE, PCA or UMAP.
 
-    Example: bandprobe project --store embeddings --filter none --filter lowpass:30px --out projection
+    Examples:
+        bandprobe project --store embeddings --out projection
+        bandprobe project --store embeddings --filter none lowpass:30px --method tsne pca --out projection
     """
     from bandprobe.analysis.projection import project as lay_out
     from bandprobe.files import check_output
@@ -181,7 +199,7 @@ def project(
     with progress.quiet(quiet):
         done = lay_out(
             held,
-            _embedded(held, manifest),
+            embedded(held, manifest),
             encoders=names,
             filters=filter,
             methods=[text for part in method or ["tsne"] for text in part.split(",")],

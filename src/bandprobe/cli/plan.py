@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bandprobe import progress
-from bandprobe.cli.options import Json, Quiet, show
+from bandprobe.cli import completion
+from bandprobe.cli.options import Json, Limit, MaybeDevice, Quiet, StudyFile, Workers, show
 from bandprobe.errors import InputError
+
+if TYPE_CHECKING:
+    from bandprobe.study import Study
 
 
 def plan(
-    file: Annotated[Path, typer.Argument(help="The study file (TOML).", show_default=False)],
+    file: StudyFile,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -24,14 +28,15 @@ def plan(
         int | None,
         typer.Option(min=1, help="Plan for so many images; the data need not be on this disk.", metavar="N"),
     ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="At most so many images of each generator and split.", metavar="N"),
-    ] = None,
+    limit: Limit = None,
     gpus: Annotated[int, typer.Option(min=1, help="Project onto so many GPUs.", metavar="N")] = 1,
     gpu: Annotated[
         str | None,
-        typer.Option(help="Of which kind: t4, v100, a10, a100, l4, l40s, h100, h200 ...", metavar="NAME"),
+        typer.Option(
+            help="Of which kind: t4, v100, a10, a100, l4, l40s, h100, h200 ...",
+            metavar="NAME",
+            autocompletion=completion.among(*completion.GPUS),
+        ),
     ] = None,
     tflops: Annotated[
         float | None, typer.Option(help="Or of which dense peak, in TFLOP/s.", metavar="X")
@@ -42,17 +47,22 @@ def plan(
     usd_per_gpu_hour: Annotated[
         float | None, typer.Option(min=0, help="What a GPU costs an hour.", metavar="USD")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Calibrate on: auto, cpu, cuda, cuda:N or mps.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads and processes.", metavar="N")] = None,
+    device: MaybeDevice = None,
+    workers: Workers = None,
     calibrate: Annotated[
         bool, typer.Option(help="Time a few batches of each encoder here, at most 10 seconds each.")
     ] = True,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """What a study will do and cost, before it is run: passes, operations, bytes, hours here and on GPUs.
+    """Say what a study will cost: passes, bytes, hours here and on GPUs.
 
-    Example: bandprobe plan study.toml --gpus 8 --gpu a100 --usd-per-gpu-hour 2
+    Nothing is run: images are counted, operations come from the architecture, and a few batches are timed.
+
+    Examples:
+        bandprobe plan study.toml
+        bandprobe plan study.toml --no-calibrate --json
+        bandprobe plan study.toml --gpus 8 --gpu a100 --usd-per-gpu-hour 2
     """
     from bandprobe.study import Study
     from bandprobe.study.devices import device as named
@@ -80,3 +90,26 @@ def plan(
     from bandprobe.cli.plan_page import page
 
     page(found, file.name)
+
+
+def dry_run(study: Study, file: Path, out: Path | None, *, json: bool, quiet: bool) -> None:
+    """What `study --dry-run` prints: the study's plan, without timing anything here.
+
+    Args:
+        study: with the options of the command line.
+        file: the study file.
+        out: the run's folder; `runs/NAME` by default.
+        json: print JSON.
+        quiet: no progress.
+    """
+    from bandprobe.cli.dry_run import say
+    from bandprobe.cli.plan_page import page
+    from bandprobe.study.forecast import forecast
+    from bandprobe.study.plan import Plan
+
+    folder = out or Path("runs") / study.name
+    with progress.quiet(quiet):
+        found = forecast(Plan.of(study.config, folder, study.folder), calibrated=False)
+    if not json:
+        page(found, file.name)
+    say({"study": str(file), **found.content()}, [""], [f"{folder}/"], json)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bandprobe.cli import completion
 from bandprobe.cli.options import Json, Out, Quiet, show
 
 
@@ -14,12 +15,19 @@ def import_probe(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Weights in the format of UniversalFakeDetect's fc_weights.pth.", show_default=False
+            help="Weights in the format of UniversalFakeDetect's fc_weights.pth.",
+            metavar="FILE",
+            show_default=False,
         ),
     ],
     out: Out,
     encoder: Annotated[
-        str, typer.Option(help="The encoder whose embeddings the probe takes.", metavar="NAME")
+        str,
+        typer.Option(
+            help="The encoder whose embeddings the probe takes.",
+            metavar="NAME",
+            autocompletion=completion.encoders,
+        ),
     ] = "clip-vit-l-14",
     threshold: Annotated[
         float, typer.Option(help="On the logit; 0 is a probability of one half.", metavar="LOGIT")
@@ -27,9 +35,12 @@ def import_probe(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn a published linear probe into a probe file that `score` and `evaluate` take.
+    """Turn a published linear probe into a probe file.
 
-    Example: bandprobe import-probe fc_weights.pth --out probes
+    `score` and `evaluate` take it.
+
+    Examples:
+        bandprobe import-probe fc_weights.pth --out probes
     """
     from bandprobe import progress
     from bandprobe.files import output_folder

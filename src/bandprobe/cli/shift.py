@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from bandprobe import progress
-from bandprobe.cli.embeddings import ManifestFile, _embedded
-from bandprobe.cli.options import Json, Out, Quiet, Seed, Store, show
+from bandprobe.cli import completion
+from bandprobe.cli.manifests import ManifestFile, embedded
+from bandprobe.cli.options import Json, Out, Quiet, Seed, Store, StoredEncoders, show
 
 
 class Experiment(str, Enum):
@@ -29,14 +30,21 @@ def mmd(
         typer.Option(help="A folder of probes, for the MMD of their outputs as well.", metavar="DIR"),
     ] = None,
     manifest: ManifestFile = None,
-    experiment: Annotated[Experiment, typer.Option(help="What is set against what.")] = Experiment.both,
-    encoder: Annotated[
-        list[str] | None,
-        typer.Option(help="Which encoders; all of the store by default.", metavar="NAME"),
-    ] = None,
+    experiment: Annotated[
+        Experiment,
+        typer.Option(
+            help="What is set against what: fake_vs_real, no_filter_vs_filter or both.", metavar="NAME"
+        ),
+    ] = Experiment.both,
+    encoder: StoredEncoders = None,
     filter: Annotated[  # noqa: A002 - the option's name
         list[str] | None,
-        typer.Option("--filter", help="Filters, or several; all of the store by default.", metavar="SPEC"),
+        typer.Option(
+            "--filter",
+            help="Filters, or several; all of the store by default.",
+            metavar="SPEC",
+            autocompletion=completion.filters,
+        ),
     ] = None,
     samples: Annotated[
         int, typer.Option(min=5, help="At most so many test images of each source.", metavar="N")
@@ -45,7 +53,12 @@ def mmd(
         int, typer.Option(min=1, help="Of each test; the smallest p is 1 / (N + 1).", metavar="N")
     ] = 500,
     kernel: Annotated[
-        str, typer.Option(help="gaussian, exponential or rational-quadratic.", metavar="NAME")
+        str,
+        typer.Option(
+            help="gaussian, exponential or rational-quadratic.",
+            metavar="NAME",
+            autocompletion=completion.among(*completion.KERNELS),
+        ),
     ] = "gaussian",
     biased: Annotated[
         bool,
@@ -55,9 +68,13 @@ def mmd(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Maximum mean discrepancy: fakes from reals, and filtered images from unfiltered ones.
+    """Test how far fakes lie from reals, and filtered images from unfiltered ones.
 
-    Example: bandprobe mmd --store embeddings --probes probes --out distances
+    By the maximum mean discrepancy (MMD) of their embeddings, with permutation tests.
+
+    Examples:
+        bandprobe mmd --store embeddings --out distances
+        bandprobe mmd --store embeddings --probes probes --experiment fake_vs_real --out distances
     """
     from bandprobe.analysis.shift import EXPERIMENTS, shift
     from bandprobe.encoders import display_name
@@ -74,7 +91,7 @@ def mmd(
     with progress.quiet(quiet):
         found = shift(
             held,
-            _embedded(held, manifest),
+            embedded(held, manifest),
             load_folder(probes) if probes else (),
             [str(spec) for spec in expand(filter)] if filter else None,
             encoders=[name if name in stored else display_name(name) for name in names] or None,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from bandprobe import progress
+from bandprobe.cli import completion
 from bandprobe.cli.options import (
     Background,
     Data,
@@ -35,6 +36,7 @@ def spectrum(
             "taken of each transform over the images), or several. Default: density, and fft_hp as magnitude "
             "and coherent.",
             metavar="KIND",
+            autocompletion=completion.among(*completion.SPECTRA),
         ),
     ] = None,
     source: Annotated[
@@ -65,11 +67,13 @@ def spectrum(
     ] = False,
     rings: Annotated[
         Literal["dc", "ricker"],
-        typer.Option(help="Rings of the density: around DC, or as in Ricker et al. 2022."),
+        typer.Option(
+            help="Rings of the density: dc, around DC, or ricker, as in Ricker et al. 2022.", metavar="NAME"
+        ),
     ] = "dc",
     width: Annotated[
         str,
-        typer.Option(help="Width of the figures: page (7 in), column (3.4 in) or inches.", metavar="INCHES"),
+        typer.Option(help="Width of the figures: page (7 in), column (3.4 in) or inches.", metavar="WIDTH"),
     ] = "page",
     filter: Annotated[  # noqa: A002 - the option's name
         str,
@@ -77,6 +81,7 @@ def spectrum(
             help="A filter applied to the colour images on their own grid before; not rounded to 8 bits unless "
             "it says so.",
             metavar="SPEC",
+            autocompletion=completion.filters,
         ),
     ] = "none",
     layout: Layout = "auto",
@@ -95,12 +100,15 @@ def spectrum(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Spectra of every source: radial density, and the high-pass residual in two dimensions.
+    """Draw the spectra of every source, by radius and in two dimensions.
 
     Opens only the images that it takes: equally many of each source of a data set.
 
-    Example: bandprobe spectrum lsun_bedroom/test --out spectra --kind fft_hp
-    --source Real,ProGAN,StyleGAN --vmin 1e-5 --vmax 1e-1
+    Examples:
+        bandprobe spectrum photos/ --out spectra
+        bandprobe spectrum photos/ --out spectra --kind density fft_hp --difference
+        bandprobe spectrum lsun_bedroom/test --out spectra --kind fft_hp --source Real,ProGAN,StyleGAN
+            --vmin 1e-5 --vmax 1e-1
     """
     from bandprobe.analysis import spectra
     from bandprobe.analysis.spectrum_pictures import found_pictures

@@ -11,9 +11,12 @@ import typer
 
 from bandprobe import progress
 from bandprobe.cli.options import Json, Quiet, show
+from bandprobe.cli.pages import Command, Group
 from bandprobe.errors import InputError, StoreError
 
-app = typer.Typer(help="Look after an embedding store.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    cls=Group, help="Look after an embedding store.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.callback()
@@ -21,9 +24,12 @@ def _root() -> None:
     """Look after an embedding store."""
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
-    store: Annotated[str, typer.Argument(help="The embedding store, or a run's folder.", show_default=False)],
+    store: Annotated[
+        str,
+        typer.Argument(help="The embedding store, or a run's folder.", metavar="DIR", show_default=False),
+    ],
     repair: Annotated[
         bool,
         typer.Option("--repair", help="Set damaged parts aside: what they held is made anew next time."),
@@ -31,9 +37,13 @@ def verify(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read every part with its checksums and name the damaged ones; exit code 2 where there are any left.
+    """Read every part with its checksums, and name the damaged ones.
 
-    Example: bandprobe store verify runs/bedroom/store --repair
+    The exit code is 2 where any are left.
+
+    Examples:
+        bandprobe store verify runs/photos
+        bandprobe store verify embeddings --repair
     """
     from bandprobe.store import EmbeddingStore, is_sealed
     from bandprobe.store.bucket import place

@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bandprobe import progress
-from bandprobe.cli.options import Actors, Address, Compile, EmbeddingBatch, Json, Quiet, Strict, listed, show
+from bandprobe.cli import completion
+from bandprobe.cli.options import (
+    Actors,
+    Address,
+    Compile,
+    DryRun,
+    EmbeddingBatch,
+    Json,
+    Limit,
+    MaybeDevice,
+    MaybeEngine,
+    MaybeProtocol,
+    MaybeSeed,
+    Quiet,
+    Strict,
+    StudyFile,
+    Workers,
+    listed,
+    show,
+)
+from bandprobe.cli.pages import IMAGES, OUTPUT
 
 if TYPE_CHECKING:
     from bandprobe.run import Run
+
+_TRACKERS = ("tensorboard", "mlflow", "wandb")
+_FORMATS = ("html", "latex", "markdown")
+_VENUES = ("cvpr", "iclr", "ieee")
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        help="Log to tensorboard, mlflow or wandb, one or several; on this machine unless their variables say "
+        "otherwise.",
+        metavar="NAME",
+        autocompletion=completion.among(*_TRACKERS),
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 
 def demo(
@@ -19,7 +54,12 @@ def demo(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """A whole study on procedural images, offline, in a few minutes."""
+    """A whole study on procedural images, offline, in a few minutes.
+
+    Examples:
+        bandprobe demo
+        bandprobe demo --out runs/first
+    """
     from bandprobe.demo import run
 
     with progress.quiet(quiet):
@@ -27,31 +67,13 @@ def demo(
 
 
 def study(
-    file: Annotated[Path, typer.Argument(help="The study file (TOML).", show_default=False)],
+    file: StudyFile,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; runs/NAME by default.", metavar="DIR")
     ] = None,
-    engine: Annotated[
-        Literal["local", "ray"] | None, typer.Option(help="Where the work is done: local, or ray.")
-    ] = None,
-    address: Address = None,
-    actors: Actors = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="At most so many images of each generator and split.", metavar="N"),
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
-    batch_size: EmbeddingBatch = None,
-    compiled: Compile = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads and processes.", metavar="N")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Decides every random draw.", metavar="N")] = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="corrected, thesis, or switches of the published protocol, joined by commas.",
-            metavar="WORDS",
-        ),
-    ] = None,
+    limit: Limit = None,
+    seed: MaybeSeed = None,
+    protocol: MaybeProtocol = None,
     ablate_protocol: Annotated[
         bool,
         typer.Option(
@@ -63,15 +85,32 @@ def study(
         typer.Option(
             "--equalise",
             help="Give all pictures one crop, one size and one JPEG quality first ([data] equalise says which).",
+            rich_help_panel=IMAGES,
         ),
     ] = False,
     strict: Strict = False,
+    device: MaybeDevice = None,
+    batch_size: EmbeddingBatch = None,
+    compiled: Compile = False,
+    workers: Workers = None,
+    engine: MaybeEngine = None,
+    address: Address = None,
+    actors: Actors = None,
+    track: Track = None,
+    dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """A whole study from a TOML file; stopped and started again, it goes on where it was.
+    """Run a whole study from a TOML file; stopped and started again, it goes on where it was.
 
-    Options given here take precedence over the file. Example: bandprobe study study.toml --out runs/bedroom
+    Options given here take precedence over the file. `bandprobe plan` says what a study would cost, before it is
+    run.
+
+    Examples:
+        bandprobe study study.toml --out runs/bedroom
+        bandprobe study study.toml --limit 200 --out runs/first
+        bandprobe study study.toml --track mlflow --track tensorboard
+        bandprobe study study.toml --dry-run
     """
     from bandprobe.study import Study
 
@@ -90,12 +129,18 @@ def study(
             seed=seed,
             strict=strict or None,
             protocol=protocol,
+            track=track or None,
         )
+        if dry_run:
+            from bandprobe.cli.plan import dry_run as said
+
+            said(chosen, file, out, json=json, quiet=quiet)
+            return
         _finish(chosen.ablate(out) if ablate_protocol else chosen.run(out), json)
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)],
+    run: Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN", show_default=False)],
     compare: Annotated[
         str | None,
         typer.Option(
@@ -103,21 +148,93 @@ def report(
             metavar="thesis|FILE.csv",
         ),
     ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help="html, or tables as latex or markdown, one or several; html where nothing else is asked for.",
+            metavar="NAME",
+            autocompletion=completion.among(*_FORMATS),
+        ),
+    ] = None,
+    paper: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Figures at the column widths of cvpr, iclr or ieee, one or several.",
+            metavar="VENUE",
+            autocompletion=completion.among(*_VENUES),
+        ),
+    ] = None,
+    track: Track = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Rebuild a run's figures and report.html from what it holds.
+    """Make a run's report, tables or figures again from what it holds.
 
-    Example: bandprobe report runs/bedroom --compare thesis
+    With no option, figures and report.html. Tables go to tables/, a file each, and tables.tex or tables.md with all
+    of them; figures for papers to figures/VENUE/, with their captions in captions.tex.
+
+    Examples:
+        bandprobe report runs/bedroom --compare thesis
+        bandprobe report runs/bedroom --format latex --format markdown
+        bandprobe report runs/bedroom --paper cvpr
+        bandprobe report runs/bedroom --track mlflow
     """
-    from bandprobe.report import build
-
     with progress.quiet(quiet):
-        page = build(run, compare)
+        made = _made(run, compare, formats or [], paper or [], track or [])
     if json:
-        show({"report": str(page)})
+        show(
+            {
+                name: [str(path) for path in of] if isinstance(of, list) else str(of)
+                for name, of in made.items()
+            }
+        )
     else:
-        typer.echo(page)
+        for of in made.values():
+            typer.echo(of[0] if isinstance(of, list) else of)
+
+
+def _made(
+    run: Path, compare: str | None, formats: list[str], paper: list[str], track: list[str]
+) -> dict[str, Path | list[Path]]:
+    """Everything asked for, by name; of several files the first is the one to open."""
+    _check("--format", formats, _FORMATS)
+    _check("--paper", paper, _VENUES)
+    if track:
+        from bandprobe.trackers import require
+
+        require(track)
+    made: dict[str, Path | list[Path]] = {}
+    if compare or "html" in formats or not (formats or paper or track):
+        from bandprobe.report import build
+
+        made["report"] = build(run, compare)
+    for name in dict.fromkeys(formats):
+        if name != "html":
+            from bandprobe.report.table_files import write_tables
+
+            made[name] = write_tables(run, [name])
+    for venue in dict.fromkeys(paper):
+        from bandprobe.report.paper_figures import paper_figures
+
+        made[venue] = paper_figures(run, venue)
+    if track:
+        from bandprobe.errors import DiskError
+        from bandprobe.trackers import log_finished
+
+        if failed := log_finished(run, track):
+            raise DiskError(f"the run is not logged to {', '.join(failed)}; the same command tries again.")
+        made["tracking"] = run / "tracking"
+    return made
+
+
+def _check(option: str, given: list[str], known: tuple[str, ...]) -> None:
+    """See that every value of an option is one of those it takes."""
+    from bandprobe.errors import InputError, did_you_mean
+
+    for name in given:
+        if name not in known:
+            raise InputError(f"{option} takes {', '.join(known)}; got {name!r}.{did_you_mean(name, known)}")
 
 
 def _finish(run: Run, json: bool) -> None:

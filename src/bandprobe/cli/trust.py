@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bandprobe import progress
+from bandprobe.cli import completion
 from bandprobe.cli.options import Json, Quiet, Seed, show
 from bandprobe.columns import aligned
 
@@ -36,10 +37,17 @@ def selftest(
             help=f"{_FULL[0]} planted artefacts, {_FULL[1]:,} nulls and 2,000 draws of every test set.",
         ),
     ] = False,
-    only: Annotated[Literal["bands", "statistics"] | None, typer.Option(help="One part alone.")] = None,
+    only: Annotated[
+        Literal["bands", "statistics"] | None,
+        typer.Option(help="One part alone: bands or statistics.", metavar="PART"),
+    ] = None,
     encoder: Annotated[
         str,
-        typer.Option(help="Whose probes are asked; it runs on the CPU, on images of 64 px.", metavar="NAME"),
+        typer.Option(
+            help="Whose probes are asked; it runs on the CPU, on images of 64 px.",
+            metavar="NAME",
+            autocompletion=completion.encoders,
+        ),
     ] = "spectral",
     out: Annotated[
         Path | None,
@@ -51,14 +59,16 @@ def selftest(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """See whether the tool finds what was planted and nothing else, and whether its intervals and tests hold.
+    """See whether the tool finds what was planted, and whether its intervals hold.
 
-    bands: artefacts of known frequencies in photographs. statistics: intervals, tests and verdicts about families on
-    simulated test sets whose truth is known. Exit code 0 when all is as it should be, 1 when something is not.
+    bands: artefacts of known frequencies in photographs, and none. statistics: intervals, tests and verdicts about
+    families on simulated test sets whose truth is known. Exit code 0 when all is as it should be, 1 when something
+    is not.
 
-    Examples: bandprobe selftest
-    bandprobe selftest --full --out trust
-    bandprobe selftest --only statistics
+    Examples:
+        bandprobe selftest
+        bandprobe selftest --only statistics
+        bandprobe selftest --full --out trust
     """
     from bandprobe.files import output_folder
     from bandprobe.run import write_table

@@ -32,6 +32,9 @@ class Entry:
     gated: bool = False
 
 
+# Encoders without weights, made of a device and a name: where their class is.
+WEIGHTLESS = {"spectral": "bandprobe.encoders.spectral:SpectralEncoder"}
+
 # What the classical detectors on spectra look at, by name.
 CLASSICAL = {
     "pixel": "grey pixels",

@@ -45,6 +45,8 @@ class ClassicalEncoder(Encoder):
             },
         )
         self._kind = kind
+        if kind.startswith("log-"):
+            self.why_no_gradient = "the logarithm of a coefficient has none where the coefficient is zero"
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self._luma = torch.tensor(LUMA, dtype=dtype, device=device).view(1, 3, 1, 1)
         self._basis = dct_basis(SIDE).to(device=device, dtype=dtype)

@@ -49,6 +49,9 @@ class CompoundEncoder(Encoder):
             fingerprint=facts,
         )
         self.parts = tuple(parts)
+        self.why_no_gradient = next(
+            (part.why_no_gradient for part, _ in self.parts if part.why_no_gradient), ""
+        )
         self.is_detector = len(parts) == 1 and parts[0][0].is_detector
         self._abs_uint8 = abs_uint8
         self._banks: dict[tuple[Filter, int, int], FilterBank] = {}
@@ -75,6 +78,8 @@ class CompoundEncoder(Encoder):
         return images.to(torch.float32)  # each part normalises, in its own precision
 
     def _embed(self, pixels: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            return torch.cat([part.vectors(self._filtered(pixels, own)) for part, own in self.parts], 1)
         return torch.cat([part.embed(self._filtered(pixels, own)) for part, own in self.parts], 1)
 
     def _filtered(self, images: Tensor, own: Filter | None) -> Tensor:

@@ -32,6 +32,7 @@ class DetectorEncoder(Encoder):
     """A finished detector as an encoder: its vector is the logit alone. `load` makes it."""
 
     is_detector = True
+    why_no_gradient = "a detector of one's own gives its logits as an array"
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from bandprobe import shipped
-from bandprobe.encoders.catalogue import CLASSICAL, ENTRIES, MICRO
+from bandprobe.encoders.catalogue import CLASSICAL, ENTRIES, MICRO, WEIGHTLESS
 from bandprobe.encoders.compound_names import (
     RANDOM,
     TOKENS,
@@ -24,7 +24,7 @@ from bandprobe.errors import EncoderError, did_you_mean
 from bandprobe.filters import Filter
 
 Kind: TypeAlias = Literal[
-    "spectral", "classical", "shipped", "folder", "hub", "openclip", "timm", "detector", "table", "compound"
+    "weightless", "classical", "shipped", "folder", "hub", "openclip", "timm", "detector", "table", "compound"
 ]
 
 # Kinds that have weights, and statistics their images are normalised with.
@@ -159,8 +159,8 @@ def _parts(reference: Reference) -> tuple[tuple[Reference, Filter | None], ...]:
 
 def _bare(name: str) -> Reference:
     """A name without a prefix."""
-    if name == "spectral":
-        return Reference(name, "spectral", "")
+    if name in WEIGHTLESS:
+        return Reference(name, "weightless", name)
     if name in CLASSICAL:
         return Reference(name, "classical", name)
     if name in MICRO:

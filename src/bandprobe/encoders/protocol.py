@@ -40,10 +40,12 @@ class Encoder(ABC):
         preprocessing: the mean and standard deviation that normalise the pixels.
         fingerprint: everything that changes a vector, as text. Neither device nor batch size is in it.
         native_geometry: how the authors resized and cropped, or None when that is unknown.
+        why_no_gradient: why its vector cannot be differentiated, in words; empty where it can.
         is_detector: whether the vector is a finished detector's logit, so that no probe is trained on it.
         origin: what it was loaded from; None where it was not loaded by name.
     """
 
+    why_no_gradient: str = ""
     is_detector: bool = False
     origin: Origin | None = None
 
@@ -61,6 +63,8 @@ class Encoder(ABC):
         self.dim = dim
         self.device = device
         self.precision = precision
+        if precision != "fp32" and not self.why_no_gradient:
+            self.why_no_gradient = f"it runs in {precision}, which rounds small gradients away"
         self.preprocessing = preprocessing
         self.fingerprint = {"definition": DEFINITION, **fingerprint, "precision": precision}
         self.normalise_with(preprocessing.mean, preprocessing.std)
@@ -141,6 +145,17 @@ class Encoder(ABC):
         """
         with torch.inference_mode():
             return self._forward(self._prepared(images)).to(torch.float32)
+
+    def vectors(self, images: Tensor) -> Tensor:
+        """The forward pass of `embed`, differentiable in the images where `why_no_gradient` is empty.
+
+        Args:
+            images: shape (n, 3, h, w), floating point, on this encoder's device.
+
+        Returns:
+            float32, shape (n, dim), with the graph that leads back to the images.
+        """
+        return self._embed(self._prepared(images)).to(torch.float32)
 
     def compile(self) -> None:
         """Have PyTorch's compiler make the forward pass faster from here on; vectors change by rounding only.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bandprobe import shipped
-from bandprobe.encoders.catalogue import ENTRIES, Entry
+from bandprobe.encoders.catalogue import ENTRIES, WEIGHTLESS, Entry
 from bandprobe.encoders.names import WEIGHTED, Reference, resolve
 from bandprobe.encoders.origin import Origin
 from bandprobe.errors import EncoderError
@@ -158,10 +159,10 @@ class _Loader:
 
     def _single(self, reference: Reference) -> Encoder:
         place, target, name = self._place, reference.target, reference.name
-        if reference.kind == "spectral":
-            from bandprobe.encoders.spectral import SpectralEncoder
-
-            return SpectralEncoder(place, name)
+        if reference.kind == "weightless":
+            module, _, encoder_class = WEIGHTLESS[target].partition(":")
+            made: Encoder = getattr(importlib.import_module(module), encoder_class)(place, name)
+            return made
         if reference.kind == "classical":
             from bandprobe.encoders.classical import ClassicalEncoder
 

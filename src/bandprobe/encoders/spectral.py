@@ -46,6 +46,9 @@ def log_power(images: Tensor) -> Tensor:
 class SpectralEncoder(Encoder):
     """`log_power` as an encoder. It is computed in float32 whatever precision the study asks for."""
 
+    # The logarithm of a cell that is all but empty changes without bound.
+    why_no_gradient = "the logarithm of a spectrum has none where the spectrum is empty"
+
     def __init__(self, device: torch.device, name: str = "spectral") -> None:
         super().__init__(
             name=name,
