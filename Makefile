@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_OUT ?= runs/demo
 
-.PHONY: demo test trust lint types bench bench-check lock clean
+.PHONY: demo test test-long trust lint types bench bench-check dist-check docs docs-check lock clean
 
 demo: $(READY)
 	$(BIN)/bandprobe demo --out $(DEMO_OUT)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+# What takes half a minute or more a test: machines that fail, the whole demo, the benchmarks.
+test-long: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m long $(PYTEST_ARGS)
 
 # All of what docs/trust.md shows, of which `make test` runs a quick share.
 trust: $(READY)
@@ -32,6 +36,21 @@ bench: $(READY)
 bench-check: $(READY)
 	$(BIN)/python benchmarks/run.py --check
 
+# Wheel and sdist, built, looked into, and the demo run from the wheel in an environment of its own.
+# DIST_CHECK="--demo small" takes one minute, where the whole demo takes six.
+dist-check: $(READY)
+	$(BIN)/python scripts/dist_check.py $(DIST_CHECK)
+
+# The site, in dist/site: the command reference and the notebooks' pages are written anew, and a warning is an error.
+docs: $(READY)
+	$(BIN)/python -m docs_tools.commands
+	$(BIN)/python -m docs_tools.notebooks
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# Every code block of README.md and docs/ and every notebook, run; --update writes what they print into the pages.
+docs-check: $(READY)
+	$(BIN)/python -m docs_tools.check $(DOCS_CHECK)
+
 # The pinned set, then the package itself, built with the pinned build backend.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "bandprobe needs Python 3.10 or newer; got %s. Try make PYTHON=python3.11" % sys.version.split()[0])'
@@ -45,7 +64,7 @@ $(READY): requirements.lock pyproject.toml
 lock:
 	$(PYTHON) -m venv .lock-venv && .lock-venv/bin/pip install --quiet uv
 	echo torch==2.13.0 > .lock-venv/constraints.txt
-	.lock-venv/bin/uv pip compile pyproject.toml --group dev --extra all --universal --python-version 3.10 \
+	.lock-venv/bin/uv pip compile pyproject.toml --group dev --group docs --extra all --universal --python-version 3.10 \
 	  --constraint .lock-venv/constraints.txt --no-annotate --no-header --upgrade --quiet -o .lock-venv/all.txt
 	grep -vE '^(nvidia-|cuda-|triton|bandprobe)' .lock-venv/all.txt > requirements.lock
 	rm -rf .lock-venv
