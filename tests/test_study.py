@@ -235,21 +235,6 @@ def test_wrong_study_files(
 
 
 @pytest.mark.usefixtures("no_figures")
-def test_an_analysis_that_is_not_there_yet_is_said(tmp_path: Path, world: Path, checkpoint: Path) -> None:
-    text = (
-        STUDY.replace('["spectral", "tiny-dinov2"]', '["spectral"]')
-        + "[analysis]\nsensitivity = true\ninformation = false\n"
-    )
-    done = (
-        bp.Study.from_toml(write_study(tmp_path, world, checkpoint, text))
-        .with_options(limit=30)
-        .run(tmp_path / "r")
-    )
-    assert any("sensitivity" in warning for warning in done.record["warnings"])
-    assert set(done.results["train_filter"]) == {"none"}
-
-
-@pytest.mark.usefixtures("no_figures")
 def test_families_can_be_named(tmp_path: Path, world: Path, checkpoint: Path) -> None:
     text = STUDY.replace('["spectral", "tiny-dinov2"]', '["spectral"]')
     text += '[families]\nstripes = ["ProGAN", "DDPM"]\n[analysis]\ninformation = false\n'

@@ -219,8 +219,10 @@ store = EmbeddingStore({str(tmp_path / "store")!r}, {{"tiny": "weights/tiny"}})
 store.__enter__()
 store.jot("tiny", {MADE!r}, rows("a", "b"))
 store.jot("tiny", {MADE!r}, rows("c"))
-if os.fork() == 0:
+child = os.fork()
+if child == 0:
     os._exit(0)
+os.waitpid(child, 0)  # a child that outlives its parent holds the journal's lock
 store.write("tiny", {MADE!r}, rows("a", "b"))
 os._exit(9)
 """

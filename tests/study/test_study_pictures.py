@@ -64,3 +64,20 @@ def test_pictures_are_kept_and_the_page_is_made_again_without_the_images(world, 
     for text in (first, again):
         assert text.count("data:image/webp") > 5
     assert first.count("data:image/webp") == again.count("data:image/webp")
+
+
+def test_sensitivity_can_be_asked_of_a_study(world, tmp_path, monkeypatch):
+    build = importlib.import_module("bandprobe.report.build")
+    monkeypatch.setattr(
+        build, "_draw", lambda planned, folder: [folder / f"{one.stem}.png" for one in planned]
+    )
+    text = STUDY.format(root=world.as_posix()).replace(
+        "[analysis]", "[analysis]\nsensitivity = true\nsamples = 2"
+    )
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+    run = bp.Study.from_toml(tmp_path / "study.toml").with_options(limit=30).run(tmp_path / "run")
+    assert "sensitivity" in run.record["timings"]
+    profiles = pd.read_csv(run.folder / "sensitivity.csv", keep_default_na=False)
+    assert set(profiles["trained_on"]) == {"DDPM", "ProGAN", ""}
+    with np.load(run.folder / "sensitivity.npz") as maps:
+        assert len(maps.files) > 0

@@ -94,6 +94,7 @@ def test_latents_of_many_are_those_of_each(images: np.ndarray) -> None:
     np.testing.assert_allclose(many[-1], one[0].numpy(), atol=0.05)  # bfloat16 against float32
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["autoencoder", "vae"])
 def test_the_loss_falls_in_50_steps(name: str, images: np.ndarray) -> None:
     torch.manual_seed(0)

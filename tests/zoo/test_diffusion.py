@@ -157,6 +157,7 @@ def test_a_block_without_time_begins_as_the_identity() -> None:
     torch.testing.assert_close(Residual(32)(x), x)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["ddpm", "flow", "latent"])
 def test_the_loss_falls_in_50_steps(name: str, images: np.ndarray, latents: np.ndarray) -> None:
     torch.manual_seed(0)

@@ -168,6 +168,7 @@ def test_the_rate_is_constant_then_falls_to_a_tenth() -> None:
     assert falling(1) == pytest.approx(0.1)
 
 
+@pytest.mark.long
 def test_the_discriminator_learns_to_tell_a_fixed_generator() -> None:
     torch.manual_seed(0)
     gan = Adversarial("gan-shuffle", noise_photographs(), batch=8)
