@@ -102,6 +102,7 @@ def stand_ins(desk: Path, text: str) -> Iterator[None]:
     for name, entry in absent.items():
         if not (desk / name).exists():
             _stand_in(desk / name, entry.dim)
+    known = dict(ENTRIES)
     for name in absent:
         del ENTRIES[name]
     sweep = PRESETS["thesis"]
@@ -109,7 +110,8 @@ def stand_ins(desk: Path, text: str) -> Iterator[None]:
     try:
         yield
     finally:
-        ENTRIES.update(absent)
+        ENTRIES.clear()
+        ENTRIES.update(known)  # in their order
         PRESETS["thesis"] = sweep
 
 

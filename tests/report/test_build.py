@@ -1,12 +1,15 @@
 import base64
+import importlib
 import io
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from report_runs import PHOTOS, minimal_results, photo_record, results, spectra, sweep, write_run
 
@@ -14,6 +17,7 @@ from bandprobe.errors import DiskError, InputError
 from bandprobe.files import write_whole
 from bandprobe.report import build
 from bandprobe.report.figure_images import embed_images
+from bandprobe.report.figures import PlannedFigure
 from bandprobe.report.slugs import slug, unique_slugs
 
 PX = [5, 60]
@@ -270,3 +274,17 @@ def test_slugs():
     assert slug("facebook/dinov2-small") == "facebook-dinov2-small"
     assert slug("../..") == "unnamed"
     assert unique_slugs(["a/b", "a:b", "A-B"]) == {"a/b": "a-b", "a:b": "a-b-2", "A-B": "A-B-3"}
+
+
+def test_figures_lie_where_the_run_is_though_its_workers_began_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("bandprobe.report.build")
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    planned = [PlannedFigure(f"curves-{number}", "", "", "", Figure) for number in range(16)]
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        paths = module._draw(planned, Path("run/figures"))
+        assert paths == [Path(f"run/figures/curves-{number}.png") for number in range(16)]
+        assert all(path.is_file() and path.with_suffix(".pdf").is_file() for path in paths)

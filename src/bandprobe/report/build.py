@@ -233,15 +233,12 @@ def _draw(planned: Sequence[PlannedFigure], folder: Path) -> list[Path]:
     """Draw figures, many of them on all cores: matplotlib holds one, and a figure takes a second."""
     from joblib import Parallel, delayed
 
-    paths = []
     workers = max(1, min(cores(), len(planned) // _WORTH_A_WORKER))
+    whole = folder.resolve()  # worker processes that live on may stand in another folder
     with progress.bar("figures", len(planned), "figures") as step:
-        for path in Parallel(workers, return_as="generator")(
-            delayed(figure.write)(folder) for figure in planned
-        ):
-            paths.append(path)
+        for _ in Parallel(workers, return_as="generator")(delayed(figure.write)(whole) for figure in planned):
             step()
-    return paths
+    return [folder / f"{figure.stem}.png" for figure in planned]
 
 
 def _write_tables(folder: Path, frames: dict[str, pd.DataFrame]) -> None:

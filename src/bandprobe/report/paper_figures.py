@@ -95,10 +95,11 @@ def paper_figures(run_dir: Path, venue: str) -> list[Path]:
         for figure in planned(run, page)
     ]
     workers = max(1, min(cores(), len(asked) // 8))  # a worker starts in the time of a few figures
+    whole = folder.resolve()  # worker processes that live on may stand in another folder
     labels = []
     with progress.bar(f"figures for {venue}", len(asked), "figures") as step:
         for label in Parallel(workers, return_as="generator")(
-            delayed(_write)(figure, page, folder / f"{figure.stem}{ending}") for figure, ending, page in asked
+            delayed(_write)(figure, page, whole / f"{figure.stem}{ending}") for figure, ending, page in asked
         ):
             labels.append(label)
             step()
