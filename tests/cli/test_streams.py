@@ -71,6 +71,8 @@ CALLS = {
     "store verify": ["store", "verify", "emb"],
 }  # fmt: skip
 ELSEWHERE = {
+    "shapley": "needs a trained probe of whole images; test_band_commands.py",
+    "attack": "needs an encoder with gradients; test_band_commands.py",
     "demo": "takes minutes; test_commands.py",
     "selftest": "takes a minute; test_selftest_command.py",
     "explore": "serves a page, and gives no result",

@@ -52,6 +52,28 @@ class Bands:
             )
         return cls(tuple(kept), shape)
 
+    @classmethod
+    def parse(cls, text: str | None, shape: tuple[int, int]) -> Bands:
+        """Bands from a number of them, or from their edges, as fractions of Nyquist; the usual ones from None.
+
+        A number makes bands of one width up to Nyquist, the last of which holds the corners as well.
+
+        Raises:
+            InputError: neither a number nor edges, or as `of`.
+        """
+        if text is None:
+            return cls.of(shape)
+        try:
+            if "," not in text:
+                count = int(text)
+                return cls.of(shape, (*(np.arange(count) / max(count, 1)).tolist(), np.inf))
+            edges = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            raise InputError(
+                f"bands must be a number of them, or edges as fractions of Nyquist, e.g. 0,0.15,0.5,1; got {text!r}."
+            ) from None
+        return cls.of(shape, edges)
+
     def __len__(self) -> int:
         return len(self.edges) - 1
 

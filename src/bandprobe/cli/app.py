@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from bandprobe.cli import (
+    attack,
     audit,
     data,
     embed,
@@ -20,6 +21,7 @@ from bandprobe.cli import (
     publish,
     score,
     sensitivity,
+    shapley,
     shift,
     spectra,
     store,
@@ -62,6 +64,8 @@ _TOPICS: dict[str, tuple[Callable[..., None], ...]] = {
         shift.mmd,
         embedding_space.entropy,
         sensitivity.sensitivity,
+        shapley.shapley,
+        attack.attack,
         embedding_space.project,
     ),
     "A detector": (score.score, explore.explore, probe_import.import_probe, publish.publish),

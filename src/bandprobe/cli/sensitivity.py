@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from bandprobe import progress
+from bandprobe.cli.asked_probes import asked_probes
 from bandprobe.cli.options import (
     Background,
     Data,
@@ -83,26 +84,17 @@ def sensitivity(
     from bandprobe.analysis.grid_pictures import reader
     from bandprobe.analysis.sensitivity import sensitivity as measured
     from bandprobe.analysis.sensitivity import write
-    from bandprobe.detect.scorer import load_scorers, probe_paths
     from bandprobe.files import check_output
-    from bandprobe.images import Geometry, build
+    from bandprobe.images import build
     from bandprobe.report.sensitivity_figures import write_figures
 
     if not probes and not encoder:
         raise InputError("nothing to ask: give probes with --probes, or encoders with --encoder.")
     check_output(out)
     with progress.quiet(quiet):
-        scorers = load_scorers(probe_paths(probes), device=device) if probes else []
-        files = [one.file for scorer in scorers for one in scorer.probes if one.file.train_filter == "none"]
-        models = [scorer.model for scorer in scorers]
+        models, files, grid = asked_probes(probes or [], geometry=geometry, device=device)
         models += loading.load_all(encoder or [], device=device)
         loading.distinct([model.name for model in models])
-        grids = {str(scorer.geometry) for scorer in scorers}
-        if geometry is None and len(grids) > 1:
-            raise InputError(
-                f"the probes see images on several grids ({', '.join(sorted(grids))}); give probes of one."
-            )
-        grid = Geometry.parse(geometry or (grids.pop() if grids else "squash:224"))
         table = build(
             data, layout=layout, background=background, limit=limit, workers=workers, seed=seed
         ).table
