@@ -28,7 +28,7 @@ COLUMNS = (
 SAMPLES = 16
 STEPS = 20
 BUDGET = 8 / 255  # root mean square of what is added, images in [0, 1]
-_BATCH = 8
+_BATCH = 16
 _HALVINGS = 8
 _RESAMPLES = 1000
 
@@ -47,6 +47,10 @@ class Attack:
 
     norm: Floats
     survives: NDArray[np.bool_]
+
+    def of(self, which: NDArray[np.bool_]) -> Attack:
+        """Some of the images."""
+        return Attack(self.norm[which], self.survives[which])
 
 
 def attack(
@@ -183,15 +187,18 @@ def band_attacks(
             progress.say(f"{encoder.name} is left out: it has no gradient ({encoder.why_no_gradient}).")
             continue
         rings = [ring.to(encoder.device) for ring in masks(bands)]
-        with progress.bar(f"attack {encoder.name}", len(its) * len(sources) * len(rings), "bands") as step:
-            for source in sources:
-                batches = _batches(source, read, encoder)
-                for file in its:
-                    found = []
-                    for ring in rings:
-                        found.append(_of_band(encoder, file, batches, ring, budget, steps))
-                        step()
-                    tables.append(_rows(file, source, bands, found, batches, seed))
+        drawn = [(source, image) for source in sources for image in source.image_id]
+        batches, known = _batches([image for _, image in drawn], read, encoder)
+        whose = [source for source, image in drawn if image in known]
+        with progress.bar(f"attack {encoder.name}", len(its) * len(rings) * len(batches), "batches") as step:
+            for file in its:
+                found = [_of_band(encoder, file, batches, ring, budget, steps, step) for ring in rings]
+                for source in sources:
+                    mine = np.array([one is source for one in whose])
+                    if mine.any():
+                        tables.append(
+                            _rows(file, source, bands, [one.of(mine) for one in found], batches, seed)
+                        )
     if not tables:
         raise InputError(
             "no encoder with gradients; a band is attacked through them, and nothing else can be done."
@@ -199,24 +206,33 @@ def band_attacks(
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
-def _batches(source: Source, read: Read, encoder: Encoder) -> list[Tensor]:
-    found = []
-    for start in range(0, len(source.image_id), _BATCH):
-        ids, images = read(list(source.image_id[start : start + _BATCH]))
+def _batches(wanted: Sequence[str], read: Read, encoder: Encoder) -> tuple[list[Tensor], set[str]]:
+    """Images in batches, and the ids of those that could be read."""
+    found, known = [], set()
+    for start in range(0, len(wanted), _BATCH):
+        ids, images = read(wanted[start : start + _BATCH])
         if ids:
             found.append(images.to(encoder.device))
-    return found
+            known.update(ids)
+    return found, known
 
 
 def _of_band(
-    encoder: Encoder, file: ProbeFile, batches: Sequence[Tensor], ring: Tensor, budget: float, steps: int
+    encoder: Encoder,
+    file: ProbeFile,
+    batches: Sequence[Tensor],
+    ring: Tensor,
+    budget: float,
+    steps: int,
+    step: Callable[[], None],
 ) -> Attack:
     def logits(images: Tensor) -> Tensor:
         return logits_of_tensor(file.probe, encoder.vectors(images))
 
-    parts = [
-        attack(logits, images, file.probe.threshold, ring, budget=budget, steps=steps) for images in batches
-    ]
+    parts = []
+    for images in batches:
+        parts.append(attack(logits, images, file.probe.threshold, ring, budget=budget, steps=steps))
+        step()
     return Attack(
         np.concatenate([one.norm for one in parts]), np.concatenate([one.survives for one in parts])
     )
