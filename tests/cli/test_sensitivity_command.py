@@ -24,7 +24,7 @@ def test_tables_maps_and_figures(
     probe: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    options = ["--samples", "3", "--rings", "3", "--sectors", "2", "--draws", "1"]
+    options = ["--samples", "3", "--rings", "3", "--sectors", "2", "--draws", "1", "--curvature"]
     code = cli.run(["sensitivity", str(world), "--probes", str(probe), "--out", str(out), *options, "--json"])
     assert code == 0
     said = json.loads(capsys.readouterr().out)
@@ -42,6 +42,9 @@ def test_tables_maps_and_figures(
     np.testing.assert_allclose(radial["value"], means, rtol=1e-4)
     agreement = pd.read_csv(out / "sensitivity_agreement.csv")
     assert (agreement["spearman"].abs() <= 1).all()
+    curved = pd.read_csv(out / "sensitivity_curvature.csv", keep_default_na=False)
+    assert len(curved) == 3 * 6  # sources, bands
+    assert ((curved["low"] <= curved["value"]) & (curved["value"] <= curved["high"])).all()
     assert len(said["figures"]) == 3
     assert all(Image.open(path).width == 1400 for path in said["figures"])
 

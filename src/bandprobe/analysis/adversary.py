@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,6 @@ from bandprobe.analysis.grid_pictures import Read
 from bandprobe.analysis.sources import Source, drawn_sources
 from bandprobe.encoders import Encoder
 from bandprobe.errors import InputError
-from bandprobe.filters.masks import distance
 from bandprobe.probes.differentiable import logits_of_tensor
 from bandprobe.probes.files import ProbeFile
 
@@ -42,15 +41,17 @@ class Attack:
 
     Attributes:
         norm: L2 norm of what is added, in units of intensity, shape (n,); infinite where nothing was found.
+        relative: the same as a share of what the image itself holds in the band.
         survives: whether the flip stands once the image is clipped and rounded to 8 bits, shape (n,).
     """
 
     norm: Floats
+    relative: Floats
     survives: NDArray[np.bool_]
 
     def of(self, which: NDArray[np.bool_]) -> Attack:
         """Some of the images."""
-        return Attack(self.norm[which], self.survives[which])
+        return Attack(self.norm[which], self.relative[which], self.survives[which])
 
 
 def attack(
@@ -115,7 +116,8 @@ def attack(
         levels = ((images.double() + best).clamp(0, 1) * 255).round().float() / 255
         survives = found & ((logits(levels) >= threshold) != (side > 0))
     norm = torch.where(found, best.flatten(1).norm(dim=1), shortest)
-    return Attack(norm.cpu().numpy(), survives.cpu().numpy())
+    own = torch.fft.ifft2(torch.fft.fft2(images.double()) * mask).real.flatten(1).norm(dim=1)
+    return Attack(norm.cpu().numpy(), (norm / own.clamp_min(1e-12)).cpu().numpy(), survives.cpu().numpy())
 
 
 def _keep(best: Tensor, shortest: Tensor, added: Tensor, flips: Tensor) -> None:
@@ -128,15 +130,6 @@ def _flipped(logits: Logits, images: Tensor, added: Tensor, side: Tensor, thresh
     with torch.no_grad():
         margin: Tensor = side * (logits((images.double() + added).float()).double() - threshold)
         return margin < 0
-
-
-def masks(bands: Bands) -> list[Tensor]:
-    """Each band as 0 and 1 over the FFT's own order, float64, shape (h, w)."""
-    radius = distance(bands.shape)
-    return [
-        torch.from_numpy(((low <= radius) & (radius < high)).astype(np.float64))
-        for low, high in zip(bands.edges, bands.edges[1:], strict=False)
-    ]
 
 
 def band_attacks(
@@ -167,6 +160,7 @@ def band_attacks(
     Returns:
         A row for each probe, source, band and measure, with `COLUMNS` and 95 % intervals over images: `rms` is the
         median root mean square that flips, in 8-bit levels, infinite where more than half withstand the budget;
+        `relative` the median as a share of what the image holds in the band;
         `flipped` the share that the budget flips, `survives` the share still flipped after rounding to 8 bits.
 
     Raises:
@@ -186,7 +180,7 @@ def band_attacks(
         if encoder.why_no_gradient:
             progress.say(f"{encoder.name} is left out: it has no gradient ({encoder.why_no_gradient}).")
             continue
-        rings = [ring.to(encoder.device) for ring in masks(bands)]
+        rings = [torch.from_numpy(ring).to(encoder.device) for ring in bands.masks]
         drawn = [(source, image) for source in sources for image in source.image_id]
         batches, known = _batches([image for _, image in drawn], read, encoder)
         whose = [source for source, image in drawn if image in known]
@@ -234,7 +228,7 @@ def _of_band(
         parts.append(attack(logits, images, file.probe.threshold, ring, budget=budget, steps=steps))
         step()
     return Attack(
-        np.concatenate([one.norm for one in parts]), np.concatenate([one.survives for one in parts])
+        *(np.concatenate([getattr(one, part.name) for one in parts]) for part in fields(Attack)),
     )
 
 
@@ -248,6 +242,7 @@ def _rows(
 ) -> pd.DataFrame:
     levels = 255 / np.sqrt(batches[0][0].numel())  # of an L2 norm, as root mean square in 8-bit levels
     rms = np.stack([one.norm for one in found]) * levels  # (bands, n)
+    relative = np.stack([one.relative for one in found])
     flipped, survives = (
         np.isfinite(rms).astype(float),
         np.stack([one.survives for one in found]).astype(float),
@@ -256,10 +251,10 @@ def _rows(
     rng = seeding.generator(seed, "adversary intervals", source.dataset, source.name)
     drawn = rng.integers(n, size=(_RESAMPLES, n))
     edges = np.array(bands.edges) / (min(bands.shape) / 2)
-    again = rms[:, drawn]  # (bands, resamples, n)
     measures = {
         # Of order statistics, so that an infinite median stays infinite.
-        "rms": (_median(rms), _median(again)),
+        "rms": (_median(rms), _median(rms[:, drawn])),
+        "relative": (_median(relative), _median(relative[:, drawn])),
         "flipped": (flipped.mean(1), flipped[:, drawn].mean(2)),
         "survives": (survives.mean(1), survives[:, drawn].mean(2)),
     }

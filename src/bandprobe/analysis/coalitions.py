@@ -6,10 +6,13 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bandprobe.errors import InputError
 from bandprobe.filters import Filter, parse
 from bandprobe.filters.masks import distance
+
+Floats = NDArray[np.float64]
 
 EDGES = (0.0, 0.05, 0.15, 0.3, 0.5, 0.75, np.inf)  # of Nyquist; 0.15 and 0.5 divide low, middle and high
 _SLOWEST = 1.2  # px: the mean and the waves of one cycle stay always, so that no coalition is an empty image
@@ -83,6 +86,15 @@ class Bands:
         half, top = min(self.shape) / 2, float(distance(self.shape).max())
         shown = [0.0 if edge == _SLOWEST else min(edge, top) / half for edge in self.edges]
         return [f"{a:.3g}-{b:.3g}" for a, b in itertools.pairwise(shown)]
+
+    @property
+    def masks(self) -> list[Floats]:
+        """Each band as 0 and 1 over the FFT's own order, shape (h, w)."""
+        radius = distance(self.shape)
+        return [
+            ((low <= radius) & (radius < high)).astype(np.float64)
+            for low, high in itertools.pairwise(self.edges)
+        ]
 
     def keeping(self, members: int) -> Filter:
         """The filter that keeps the bands whose bits are set, and takes the others out.

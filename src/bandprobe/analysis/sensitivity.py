@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bandprobe import progress, seeding
+from bandprobe.analysis.coalitions import Bands
 from bandprobe.analysis.input_gradients import auroc_weights, embedding_energy, logit_energies
+from bandprobe.analysis.input_gradients import curvature as curvature_of
 from bandprobe.analysis.perturbation import Place, lattice, logit_steps, places_table, step_length
 from bandprobe.analysis.sources import Source, drawn_sources
 from bandprobe.encoders import Encoder
@@ -27,6 +29,10 @@ METHODS = ("gradient", "perturb")
 COLUMNS = (
     "encoder", "trained_on", "train_filter", "quantity", "method", "source", "family", "dataset", "axis", "place",
     "value", "low", "high", "n",
+)  # fmt: skip
+CURVATURE = (
+    "encoder", "trained_on", "train_filter", "source", "family", "dataset", "band", "low_nyq", "high_nyq", "value",
+    "low", "high", "n",
 )  # fmt: skip
 AGREEMENT = ("encoder", "trained_on", "train_filter", "quantity", "pearson_log", "spearman", "places", "n")
 SAMPLES = 64
@@ -49,11 +55,14 @@ class Sensitivity:
             its interval over images.
         maps: mean energy of each coefficient, shifted, by `encoder|trained_on|train_filter|quantity|source`.
         agreement: the correlation of both methods over frequencies, with `AGREEMENT`.
+        curvature: a row for each encoder, probe, source and band, with `CURVATURE`: the logit's second derivative along
+            random images of the band, of unit L2 norm; see `input_gradients.curvature`.
     """
 
     profiles: pd.DataFrame
     maps: dict[str, Floats] = field(default_factory=dict)
     agreement: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(AGREEMENT)))
+    curvature: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(CURVATURE)))
 
 
 def sensitivity(
@@ -64,6 +73,7 @@ def sensitivity(
     *,
     method: str = "gradient",
     agreement: bool = True,
+    curvature: Bands | None = None,
     samples: int = SAMPLES,
     draws: int = 4,
     rings: int = 12,
@@ -87,6 +97,7 @@ def sensitivity(
         read: gives pictures on the study's grid.
         method: `gradient` or `perturb`.
         agreement: whether `perturb` is set beside `gradient` on a few images.
+        curvature: bands of the grid in which the second order is asked too, on a few images; none by default.
         samples: images of each source at most.
         draws: random vectors for each image, for the embedding.
         rings: radii of the lattice.
@@ -151,6 +162,9 @@ def sensitivity(
         if agreement and way == "gradient":
             rows = _agreement(encoder, its, sources, read, rings, sectors, seed)
             found.agreement = pd.concat([found.agreement, rows]) if len(found.agreement) else rows
+        if curvature is not None and way == "gradient":
+            rows = _curvature(encoder, its, sources, read, curvature, draws, seed)
+            found.curvature = pd.concat([found.curvature, rows]) if len(found.curvature) else rows
     found.profiles = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
     return found
 
@@ -361,13 +375,59 @@ def _agreement(
     )
 
 
+def _curvature(
+    encoder: Encoder,
+    files: Sequence[ProbeFile],
+    sources: Sequence[Source],
+    read: Read,
+    bands: Bands,
+    draws: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Mean second derivatives of each probe's logit along each band, with 95 % intervals over images."""
+    rings = [torch.from_numpy(ring).to(encoder.device) for ring in bands.masks]
+    edges = np.array(bands.edges) / (min(bands.shape) / 2)
+    tables = []
+    with progress.bar(f"curvature {encoder.name}", len(files) * len(sources), "sources") as step:
+        for source in sources:
+            few = Source(source.name, source.family, source.dataset, source.image_id[:_CHECKED])
+            batches = [images for _, images in _batches(few, read, encoder)]
+            for file in files if batches else ():
+                parts = [
+                    curvature_of(
+                        encoder,
+                        file.probe,
+                        images,
+                        rings,
+                        draws=draws,
+                        seed=seed,
+                        batch=f"{source.name} {number}",
+                    )
+                    for number, images in enumerate(batches)
+                ]
+                values = np.concatenate(parts, axis=1).T  # (images, bands)
+                mean, low, high = _interval(values, seed, encoder.name, source)
+                rows = {
+                    "encoder": encoder.name, "trained_on": file.trained_on, "train_filter": file.train_filter,
+                    "source": source.name, "family": source.family, "dataset": source.dataset, "band": bands.names,
+                    "low_nyq": edges[:-1], "high_nyq": edges[1:], "value": mean, "low": low, "high": high,
+                    "n": len(values),
+                }  # fmt: skip
+                tables.append(pd.DataFrame(rows)[list(CURVATURE)])
+                step()
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(CURVATURE))
+
+
 def write(found: Sensitivity, path: Path) -> None:
-    """Write the maps as `path` (npz), and beside it the profiles and the agreement as CSV.
+    """Write the maps as `path` (npz), and beside it the profiles, the agreement and any curvature as CSV.
 
     Raises:
         DiskError: one cannot be written.
     """
-    for frame, ending in ((found.profiles, ".csv"), (found.agreement, "_agreement.csv")):
+    frames = {".csv": found.profiles, "_agreement.csv": found.agreement}
+    if len(found.curvature):
+        frames["_curvature.csv"] = found.curvature
+    for ending, frame in frames.items():
         content = frame.to_csv(index=False, lineterminator="\n").encode()
         write_whole(path.with_name(f"{path.stem}{ending}"), content)
     maps: dict[str, Any] = {name: one.astype(np.float32) for name, one in found.maps.items()}

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from bandprobe import progress
-from bandprobe.cli.asked_probes import asked_probes
+from bandprobe.cli.asked_probes import BandEdges, asked_probes
 from bandprobe.cli.options import (
     Background,
     Data,
@@ -58,6 +58,11 @@ def sensitivity(
     agreement: Annotated[
         bool, typer.Option("--agreement/--no-agreement", help="Set perturb beside gradient on a few images.")
     ] = True,
+    curvature: Annotated[
+        bool,
+        typer.Option("--curvature", help="Add the second order in each band, by Hessian-vector products."),
+    ] = False,
+    bands: BandEdges = None,
     geometry: Annotated[
         str | None,
         typer.Option(help="The grid; the probes' own by default, else squash:224.", metavar="squash:N"),
@@ -74,13 +79,14 @@ def sensitivity(
     """Map which frequencies a probe's logit, its AUROC and an encoder's vectors depend on.
 
     Writes sensitivity.csv (profiles over radius and direction, with intervals), sensitivity_agreement.csv (how far
-    both methods agree), sensitivity.npz (the maps) and figures.
+    both methods agree), sensitivity.npz (the maps) and figures; with --curvature sensitivity_curvature.csv.
 
     Examples:
         bandprobe sensitivity photos/ --probes runs/photos/probes --out sensitivity
         bandprobe sensitivity photos/ --encoder dinov2-small --method perturb --rings 20 --out sensitivity
     """
     from bandprobe import encoders as loading
+    from bandprobe.analysis.coalitions import Bands
     from bandprobe.analysis.grid_pictures import reader
     from bandprobe.analysis.sensitivity import sensitivity as measured
     from bandprobe.analysis.sensitivity import write
@@ -95,12 +101,13 @@ def sensitivity(
         models, files, grid = asked_probes(probes or [], geometry=geometry, device=device)
         models += loading.load_all(encoder or [], device=device)
         loading.distinct([model.name for model in models])
+        divided = Bands.parse(bands, grid.size) if curvature or bands else None
         table = build(
             data, layout=layout, background=background, limit=limit, workers=workers, seed=seed
         ).table
         found = measured(
             models, files, table, reader(table, grid, background=background), method=method, agreement=agreement,
-            samples=samples, draws=draws, rings=rings, sectors=sectors, seed=seed,
+            curvature=divided, samples=samples, draws=draws, rings=rings, sectors=sectors, seed=seed,
         )  # fmt: skip
         path = out / "sensitivity.csv"
         write(found, out / "sensitivity.npz")

@@ -46,8 +46,8 @@ def log_power(images: Tensor) -> Tensor:
 class SpectralEncoder(Encoder):
     """`log_power` as an encoder. It is computed in float32 whatever precision the study asks for."""
 
-    # The logarithm of a cell that is all but empty changes without bound.
-    why_no_gradient = "the logarithm of a spectrum has none where the spectrum is empty"
+    # A gradient there is exact for steps far below one 8-bit level only.
+    why_no_gradient = "the logarithm of an all but empty spectrum is too steep for one"
 
     def __init__(self, device: torch.device, name: str = "spectral") -> None:
         super().__init__(
