@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bandprobe import datasets, encoders
-from bandprobe.analysis.input_gradients import auroc_weights, curvature, embedding_energy, logit_energies
+from bandprobe.analysis.input_gradients import auroc_weights, curvature, embedding_energy, logit_maps
 from bandprobe.analysis.perturbation import lattice, logit_steps, places_table, step_length
 from bandprobe.analysis.sensitivity import sensitivity
 from bandprobe.encoders.preprocessing import IDENTITY
@@ -19,6 +19,7 @@ from bandprobe.metrics.fourier_maps import (
     gradient_energy,
     orientation_profile,
     radial_profile,
+    ring_number,
 )
 from bandprobe.probes.files import ProbeFile
 from bandprobe.probes.linear import LinearProbe
@@ -64,7 +65,8 @@ def test_energies_are_those_of_finite_differences(
     micro: tuple[Encoder, torch.Tensor, LinearProbe], place: tuple[int, int]
 ) -> None:
     model, images, linear = micro
-    _, [energy] = logit_energies(model, [linear], images)
+    _, [maps] = logit_maps(model, [linear], images)
+    energy = maps.energy
     step = 0.12
 
     def logits(change: torch.Tensor) -> np.ndarray:
@@ -82,11 +84,47 @@ def test_energies_are_those_of_finite_differences(
     np.testing.assert_allclose(np.sqrt(energy[:, place[0], place[1]]), np.sqrt(expected), rtol=1e-3)
 
 
+@pytest.mark.parametrize("cycles", [(3, 6), (10, 14), (25, 32)])
+def test_amplitudes_and_phases_are_those_of_finite_differences(
+    micro: tuple[Encoder, torch.Tensor, LinearProbe], cycles: tuple[int, int]
+) -> None:
+    """A ring's content grown by a share, and one wave turned by an angle, to 1e-3 of the largest."""
+    model, images, linear = micro
+    _, [maps] = logit_maps(model, [linear], images)
+    rings = ring_number((64, 64))
+    inside = (cycles[0] <= rings) & (rings < cycles[1])
+    spectrum = np.fft.fftshift(np.fft.fft2(images.double().numpy()), axes=(-2, -1))
+
+    def slope(change, step: float) -> np.ndarray:
+        """By central differences of fourth order; `change` gives the spectrum's factor."""
+
+        def logits(h: float) -> np.ndarray:
+            changed = np.fft.ifft2(np.fft.ifftshift(spectrum * change(h), axes=(-2, -1))).real
+            return linear.logits(model.encode(torch.from_numpy(changed).float()).double().numpy())
+
+        return (8 * (logits(step) - logits(-step)) - (logits(2 * step) - logits(-2 * step))) / (12 * step)
+
+    grown = slope(lambda h: np.where(inside, 1 + h, 1.0), 0.02)
+    largest = np.abs(maps.amplitude.reshape(2, -1)).sum(1).max()
+    np.testing.assert_allclose(maps.amplitude[:, inside].sum(1), grown, atol=1e-3 * largest, rtol=1e-3)
+
+    def turn(h: float) -> np.ndarray:
+        factor = np.ones((64, 64), complex)
+        factor[32 + cycles[0], 32 + 1] = np.exp(1j * h)
+        factor[32 - cycles[0], 32 - 1] = np.exp(-1j * h)
+        return factor
+
+    turned = slope(turn, 0.1)
+    found = maps.phase[:, 32 + cycles[0], 33] - maps.phase[:, 32 - cycles[0], 31]
+    np.testing.assert_allclose(found, turned, atol=1e-3 * np.abs(maps.phase).max(), rtol=5e-3)
+
+
 def test_a_linear_logit_has_its_pictures_spectrum() -> None:
     rng = np.random.default_rng(1)
     pictures, weight = rng.normal(size=(4, 3, SIDE, SIDE)), rng.normal(size=4)
     images = torch.from_numpy(rng.uniform(size=(3, 3, SIDE, SIDE))).float()
-    logits, [energy] = logit_energies(Linear(pictures), [probe(weight)], images)
+    logits, [maps] = logit_maps(Linear(pictures), [probe(weight)], images)
+    energy = maps.energy
     whole = np.tensordot(weight, pictures, 1)
     spectrum = np.fft.fftshift(np.fft.fft2(whole, norm="ortho"), axes=(-2, -1))
     np.testing.assert_allclose(energy, np.broadcast_to((abs(spectrum) ** 2).sum(0), energy.shape), rtol=1e-4)
@@ -113,7 +151,8 @@ def test_steps_are_exact_for_a_linear_encoder_whatever_their_length() -> None:
     images = torch.from_numpy(rng.uniform(size=(2, 3, SIDE, SIDE))).float()
     places = lattice((SIDE, SIDE), 4, 4)
     steps = logit_steps(Linear(pictures), [probe(weight)], images, places, length=1.5, seed=0)
-    _, [energy] = logit_energies(Linear(pictures), [probe(weight)], images)
+    _, [maps] = logit_maps(Linear(pictures), [probe(weight)], images)
+    energy = maps.energy
     rows, columns = np.array(places).T
     np.testing.assert_allclose(steps[0], energy[:, rows, columns], rtol=1e-3)
 
@@ -224,7 +263,8 @@ def test_the_planted_wave_is_pointed_at(planted, method: str) -> None:
     assert set(angular.loc[angular.groupby("source")["value"].idxmax(), "place"]) == {0.0}
     assert (found.profiles["low"] <= found.profiles["value"] + 1e-12).all()
     assert (found.profiles["value"] <= found.profiles["high"] + 1e-12).all()
-    assert set(found.profiles["quantity"]) == {"logit", "auroc", "embedding"}
+    own = {"logit amplitude", "logit phase", "auroc amplitude"} if method == "gradient" else set()
+    assert set(found.profiles["quantity"]) == {"logit", "auroc", "embedding"} | own
     whole = found.maps["linear|all|none|logit|d|Real"]
     assert np.unravel_index(np.nanargmax(whole), whole.shape) in ((8, 13), (8, 3))
     if method == "gradient":

@@ -82,7 +82,7 @@ def test_how_little_of_a_band_flips(
     assert cli.run([*command, "--bands", "3", "--steps", "5"]) == 0
     said = json.loads(capsys.readouterr().out)
     table = pd.read_csv(out / "attack.csv", keep_default_na=False)
-    assert said["rows"] == len(table) == 3 * 3 * 4  # sources, bands, measures
+    assert said["rows"] == len(table) == 3 * 3 * 5  # sources, bands, measures
     assert set(table["source"]) == {"Real", "ProGAN", "DDPM"}
     assert (table["n"] == 3).all()
     found = table.pivot_table("value", ["source", "band"], "measure")

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from bandprobe import selftest as room
 from bandprobe.cli.trust import selftest
-from bandprobe.selftest import BandRecovery, Statistics
+from bandprobe.selftest import BandAttribution, BandRecovery, Statistics
+from bandprobe.selftest.band_attribution import WAYS
 from bandprobe.selftest.coverage import row
 
 APP = typer.Typer()
@@ -31,6 +32,10 @@ def recovery(right: int, wrong: int, silent: int, loud: int) -> BandRecovery:
         {"encoder": "spectral", "auroc": 0.5, "claimed": 0, "ungated": [0] * silent + [1] * loud},
     )
     return BandRecovery(pd.DataFrame(cases), nulls)
+
+
+def pointing(right: int, wrong: int) -> BandAttribution:
+    return BandAttribution(pd.DataFrame({way: [True] * right + [False] * wrong for way in WAYS}))
 
 
 def simulated(coverage: float, rejected: float, wrong: float) -> Statistics:
@@ -58,7 +63,11 @@ def simulated(coverage: float, rejected: float, wrong: float) -> Statistics:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """What the command asks for; the answers are `answer` and `statistics`."""
-    seen: dict[str, object] = {"answer": recovery(11, 1, 57, 3), "statistics": simulated(0.95, 0.05, 0.01)}
+    seen: dict[str, object] = {
+        "answer": recovery(11, 1, 57, 3),
+        "attribution": pointing(8, 0),
+        "statistics": simulated(0.95, 0.05, 0.01),
+    }
 
     def bands(cases: int, nulls: int, **more: object) -> object:
         seen.update(cases=cases, nulls=nulls, **more)
@@ -68,7 +77,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
         seen.update(all_draws=full, statistics_seed=more["seed"])
         return seen["statistics"]
 
+    def attribution(cases: int, **more: object) -> object:
+        seen.update(attributed=cases)
+        return seen["attribution"]
+
     monkeypatch.setattr(room, "bands", bands)
+    monkeypatch.setattr(room, "attribution", attribution)
     monkeypatch.setattr(room, "statistics", statistics)
     return seen
 
@@ -110,6 +124,18 @@ def test_intervals_tests_and_verdicts_may_fail_it(
     assert said in done.stdout
     assert done.stdout.splitlines()[-1] == "failed"
     assert "cases" not in asked
+
+
+def test_ways_that_point_elsewhere_fail_it(asked: dict[str, object]) -> None:
+    done = CliRunner().invoke(APP, ["--only", "attribution"])
+    assert done.exit_code == 0
+    assert asked["attributed"] == 8
+    assert "8 of 8, 100.0 %" in done.stdout
+    asked["attribution"] = pointing(10, 10)
+    done = CliRunner().invoke(APP, ["--only", "attribution", "--full", "--json"])
+    assert done.exit_code == 1
+    assert asked["attributed"] == 100
+    assert json.loads(done.stdout)["attribution"]["shares"]["attack"] == {"n": 10, "of": 20}
 
 
 def test_one_part_alone(asked: dict[str, object], tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ def test_tables_maps_and_figures(
     said = json.loads(capsys.readouterr().out)
     table = pd.read_csv(out / "sensitivity.csv", keep_default_na=False)
     assert said["rows"] == len(table)
-    assert set(table["quantity"]) == {"logit", "auroc", "embedding"}
+    own = {"logit amplitude", "auroc amplitude", "logit phase"}
+    assert set(table["quantity"]) == {"logit", "auroc", "embedding"} | own
     assert set(table["source"]) == {"Real", "ProGAN", "DDPM"}
     assert (table["n"] == 3).all()
     radial = table.query("axis == 'radial' and quantity == 'logit' and source == 'Real'")

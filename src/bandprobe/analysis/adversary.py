@@ -161,7 +161,9 @@ def band_attacks(
         A row for each probe, source, band and measure, with `COLUMNS` and 95 % intervals over images: `rms` is the
         median root mean square that flips, in 8-bit levels, infinite where more than half withstand the budget;
         `relative` the median as a share of what the image holds in the band;
-        `flipped` the share that the budget flips, `survives` the share still flipped after rounding to 8 bits.
+        `coefficients` the median energy in units of the mean energy of one of the image's coefficients in the band, so
+        that a band is not cheap for being wide; `flipped` the share that the budget flips, `survives` the share still
+        flipped after rounding to 8 bits.
 
     Raises:
         InputError: no test image, no probe trained on unfiltered images, or no encoder with gradients.
@@ -243,6 +245,7 @@ def _rows(
     levels = 255 / np.sqrt(batches[0][0].numel())  # of an L2 norm, as root mean square in 8-bit levels
     rms = np.stack([one.norm for one in found]) * levels  # (bands, n)
     relative = np.stack([one.relative for one in found])
+    counted = relative**2 * np.array([[mask.sum()] for mask in bands.masks])
     flipped, survives = (
         np.isfinite(rms).astype(float),
         np.stack([one.survives for one in found]).astype(float),
@@ -255,6 +258,7 @@ def _rows(
         # Of order statistics, so that an infinite median stays infinite.
         "rms": (_median(rms), _median(rms[:, drawn])),
         "relative": (_median(relative), _median(relative[:, drawn])),
+        "coefficients": (_median(counted), _median(counted[:, drawn])),
         "flipped": (flipped.mean(1), flipped[:, drawn].mean(2)),
         "survives": (survives.mean(1), survives[:, drawn].mean(2)),
     }

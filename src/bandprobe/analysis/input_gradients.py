@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from bandprobe import seeding
 from bandprobe.encoders import Encoder
-from bandprobe.metrics.fourier_maps import gradient_energy
+from bandprobe.metrics.fourier_maps import amplitude_phase, gradient_energy
 from bandprobe.probes.differentiable import logits_of_tensor
 
 if TYPE_CHECKING:
@@ -22,7 +23,22 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def logit_energies(encoder: Encoder, probes: Sequence[Probe], images: Tensor) -> tuple[Floats, list[Floats]]:
+@dataclass(frozen=True)
+class LogitMaps:
+    """How one probe's logit depends on every frequency, at each image.
+
+    Attributes:
+        energy: squared logits for each squared unit of amplitude added; see `fourier_maps.gradient_energy`.
+        amplitude: logits for each relative growth of what the image holds; see `fourier_maps.amplitude_phase`.
+        phase: logits for each radian.
+    """
+
+    energy: Floats
+    amplitude: Floats
+    phase: Floats
+
+
+def logit_maps(encoder: Encoder, probes: Sequence[Probe], images: Tensor) -> tuple[Floats, list[LogitMaps]]:
     """Of each probe's logit: one forward pass for all probes, and one backward pass for each.
 
     Args:
@@ -31,18 +47,18 @@ def logit_energies(encoder: Encoder, probes: Sequence[Probe], images: Tensor) ->
         images: shape (n, 3, h, w), on the encoder's device, in [0, 1].
 
     Returns:
-        The logits, shape (probes, n), and for each probe the energies, shape (n, h, w), squared logits for each
-        squared unit of amplitude; see `metrics.fourier_maps.gradient_energy`.
+        The logits, shape (probes, n), and for each probe its maps, each of shape (n, h, w), shifted.
     """
     inputs = images.detach().clone().requires_grad_(True)
     vectors = encoder.vectors(inputs)
-    logits, energies = [], []
+    logits, maps = [], []
     for number, probe in enumerate(probes):
         logit = logits_of_tensor(probe, vectors)
         [gradient] = torch.autograd.grad(logit.sum(), inputs, retain_graph=number + 1 < len(probes))
         logits.append(logit.detach().cpu().numpy())
-        energies.append(gradient_energy(gradient).cpu().numpy())
-    return np.stack(logits), energies
+        parts = (gradient_energy(gradient), *amplitude_phase(gradient, images))
+        maps.append(LogitMaps(*(part.cpu().numpy() for part in parts)))
+    return np.stack(logits), maps
 
 
 def embedding_energy(encoder: Encoder, images: Tensor, *, draws: int, seed: int, batch: str) -> Floats:

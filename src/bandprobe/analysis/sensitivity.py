@@ -15,14 +15,14 @@ from scipy import stats
 
 from bandprobe import progress, seeding
 from bandprobe.analysis.coalitions import Bands
-from bandprobe.analysis.input_gradients import auroc_weights, embedding_energy, logit_energies
+from bandprobe.analysis.input_gradients import LogitMaps, auroc_weights, embedding_energy, logit_maps
 from bandprobe.analysis.input_gradients import curvature as curvature_of
 from bandprobe.analysis.perturbation import Place, lattice, logit_steps, places_table, step_length
 from bandprobe.analysis.sources import Source, drawn_sources
 from bandprobe.encoders import Encoder
 from bandprobe.errors import InputError, did_you_mean
 from bandprobe.files import replacing, write_whole
-from bandprobe.metrics.fourier_maps import ORIENTATIONS, orientation_profile, radial_profile
+from bandprobe.metrics.fourier_maps import ORIENTATIONS, orientation_profile, radial_profile, ring_sizes
 from bandprobe.probes.files import ProbeFile
 
 METHODS = ("gradient", "perturb")
@@ -88,7 +88,10 @@ def sensitivity(
 
     Quantities: `logit`, a probe's raw score; `auroc`, the smooth surrogate of its AUROC (see
     `input_gradients.auroc_weights`) over all images of a data set; `embedding`, the vector's displacement, with
-    `trained_on` empty. Maps average energies, never complex gradients.
+    `trained_on` empty. Maps average energies, never complex gradients. Of what images themselves hold, by `gradient`
+    alone: `logit amplitude` and `auroc amplitude`, the signed change by a ring's relative growth in all images (sums
+    over rings; over a data set's sources, weighted by their images, they are the derivative by the ring's log gain),
+    and `logit phase`, squared logits for each squared radian.
 
     Args:
         encoders: loaded.
@@ -143,11 +146,12 @@ def sensitivity(
             ) as step:
                 for number, (ids, images) in enumerate(_batches(source, read, encoder)):
                     if way == "gradient":
-                        _, energies = logit_energies(encoder, [file.probe for file in its], images)
+                        _, maps = logit_maps(encoder, [file.probe for file in its], images)
                         moved = embedding_energy(
                             encoder, images, draws=draws, seed=seed, batch=f"{source.name} {number}"
                         )
-                        gathered.add(ids, its, [*energies, moved], scale, _plane)
+                        gathered.add(ids, its, [*(one.energy for one in maps), moved], scale, _plane)
+                        gathered.add_own(ids, its, maps, scale)
                     else:
                         shape = (int(images.shape[-2]), int(images.shape[-1]))
                         places = lattice(shape, rings, sectors)
@@ -248,9 +252,29 @@ class _Gathered:
                     profiles(shaped * energy)[2],
                 )
 
-    def _keep(self, key: Key, radial: Floats, angular: Floats, whole: Floats) -> None:
+    def add_own(
+        self,
+        ids: Sequence[str],
+        files: Sequence[ProbeFile],
+        maps: Sequence[LogitMaps],
+        scale: Sequence[dict[str, float]],
+    ) -> None:
+        """Add what amplitudes and phases do that the images themselves hold."""
+        for file, one, weights in zip(files, maps, scale, strict=True):
+            trained = (file.trained_on, file.train_filter)
+            grown = radial_profile(one.amplitude) * ring_sizes(one.amplitude.shape[-2:])
+            self._keep((*trained, "logit amplitude"), grown, None, one.amplitude.sum(0))
+            turned = one.phase**2
+            self._keep((*trained, "logit phase"), *_plane(turned))
+            weight = np.array([weights.get(image, np.nan) for image in ids])
+            if np.isfinite(weight).all():
+                whole = (weight[:, None, None] * one.amplitude).sum(0)
+                self._keep((*trained, "auroc amplitude"), weight[:, None] * grown, None, whole)
+
+    def _keep(self, key: Key, radial: Floats, angular: Floats | None, whole: Floats) -> None:
         self._radial.setdefault(key, []).append(radial)
-        self._orientation.setdefault(key, []).append(angular)
+        if angular is not None:
+            self._orientation.setdefault(key, []).append(angular)
         self._map[key] = self._map.get(key, 0.0) + whole
 
     def table(self, seed: int) -> pd.DataFrame:
@@ -345,10 +369,9 @@ def _agreement(
             shape = (int(images.shape[-2]), int(images.shape[-1]))
             places = lattice(shape, rings, sectors)
             rows, columns = np.array(places).T
-            _, energies = logit_energies(encoder, probes, images)
-            energies.append(
-                embedding_energy(encoder, images, draws=4, seed=seed, batch=f"{source.name} {number}")
-            )
+            _, maps = logit_maps(encoder, probes, images)
+            moved = embedding_energy(encoder, images, draws=4, seed=seed, batch=f"{source.name} {number}")
+            energies = [*(one.energy for one in maps), moved]
             by_gradient = np.stack([energy[:, rows, columns].sum(0) for energy in energies])
             by_steps = logit_steps(
                 encoder, probes, images, places, length=step_length(min(shape)), seed=seed

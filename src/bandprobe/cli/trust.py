@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bandprobe.selftest import BandRecovery, Statistics
 
 _QUICK, _FULL = (12, 60), (200, 1000)  # planted artefacts that count, and nulls
+_ATTRIBUTED = {
+    False: 8,
+    True: 100,
+}  # planted artefacts of which gradient, Shapley values and attack are asked
 _TITLES = {
     "coverage": "Coverage of 95 % intervals in per cent, lowest to highest over the true values",
     "levels": "Rejections at 5 % where there is no difference, in per cent",
@@ -38,8 +42,8 @@ def selftest(
         ),
     ] = False,
     only: Annotated[
-        Literal["bands", "statistics"] | None,
-        typer.Option(help="One part alone: bands or statistics.", metavar="PART"),
+        Literal["bands", "attribution", "statistics"] | None,
+        typer.Option(help="One part alone: bands, attribution or statistics.", metavar="PART"),
     ] = None,
     encoder: Annotated[
         str,
@@ -61,7 +65,8 @@ def selftest(
 ) -> None:
     """See whether the tool finds what was planted, and whether its intervals hold.
 
-    bands: artefacts of known frequencies in photographs, and none. statistics: intervals, tests and verdicts about
+    bands: artefacts of known frequencies in photographs, and none. attribution: whether gradients, Shapley values and
+    attacks point at such artefacts. statistics: intervals, tests and verdicts about
     families on simulated test sets whose truth is known. Exit code 0 when all is as it should be, 1 when something
     is not.
 
@@ -72,7 +77,7 @@ def selftest(
     """
     from bandprobe.files import output_folder
     from bandprobe.run import write_table
-    from bandprobe.selftest import bands, statistics
+    from bandprobe.selftest import attribution, bands, statistics
 
     folder = output_folder(out) if out is not None else None
     cases, nulls = _FULL if full else _QUICK
@@ -87,6 +92,13 @@ def selftest(
             tables |= {"bands-planted": found.cases, "bands-nulls": found.nulls}
             content["bands"] = _bands_content(found)
             said += _bands_lines(found)
+        if only in (None, "attribution"):
+            pointed = attribution(_ATTRIBUTED[full], encoder=encoder, seed=seed)
+            passed &= pointed.passed
+            tables["attribution"] = pointed.cases
+            shares = {way: {"n": n, "of": of} for way, (n, of) in pointed.shares.items()}
+            content["attribution"] = {"passed": pointed.passed, "shares": shares}
+            said += [*([""] if said else []), *pointed.lines()]
         if only in (None, "statistics"):
             held = statistics(full, seed=seed)
             passed &= held.passed

@@ -34,9 +34,35 @@ def gradient_energy(gradient: Tensor) -> Tensor:
     return energy
 
 
+def amplitude_phase(gradient: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+    """How a quantity changes with the amplitude and with the phase of what images hold at each frequency.
+
+    With X the FFT of the image and G that of the gradient, a relative growth of a coefficient and its conjugate by
+    `da` moves the quantity by `da Re(conj(G) X)` for each of the two, and a turn by `dp` radians (the conjugate turns
+    the other way) by `-dp Im(conj(G) X)` for each.
+
+    Args:
+        gradient: shape (n, c, h, w), the quantity's unit for each unit of intensity.
+        images: of the same shape, where the gradient was taken.
+
+    Returns:
+        Amplitude and phase, float64, shape (n, h, w), shifted, the colours growing and turning together. Over any
+        set of coefficients that holds each one's conjugate, amplitudes sum to the derivative by the set's log gain.
+    """
+    spectra = [torch.fft.fft2(one.double(), norm="ortho") for one in (gradient, images)]
+    product = torch.fft.fftshift((spectra[0].conj() * spectra[1]).sum(1), dim=(-2, -1))
+    return product.real, -product.imag
+
+
 def ring_number(shape: tuple[int, int]) -> npt.NDArray[np.int64]:
     """Which one-cycle ring each coefficient of a shifted spectrum lies in: `round(D)`, shape (h, w)."""
     return np.asarray(np.fft.fftshift(np.rint(distance(shape)).astype(np.int64)))
+
+
+def ring_sizes(shape: tuple[int, int]) -> npt.NDArray[np.int64]:
+    """How many coefficients each ring up to Nyquist of the shorter side holds, shape (min(h, w) // 2 + 1,)."""
+    last = min(shape) // 2
+    return np.asarray(np.bincount(ring_number(shape).ravel(), minlength=last + 1)[: last + 1])
 
 
 def radial_profile(maps: npt.ArrayLike) -> Floats:

@@ -54,7 +54,7 @@ def sensitivity_groups(profiles: pd.DataFrame, maps: Mapping[str, Floats]) -> li
     """
     groups: dict[str, FigureGroup] = {}
     keys = ["encoder", "trained_on", "train_filter", "quantity", "dataset", "method"]
-    for key, rows in profiles.groupby(keys, sort=False):
+    for key, rows in profiles[profiles["quantity"].isin(list(_WORDS))].groupby(keys, sort=False):
         encoder, trained_on, train_filter, quantity, dataset, method = map(str, key)
         group = groups.setdefault(encoder, FigureGroup(f"Sensitivity of {encoder}"))
         what = _WORDS[quantity].format(trained_on)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bandprobe.selftest.artefacts import Artefact, plant, recompressed
+    from bandprobe.selftest.band_attribution import BandAttribution, attribution
     from bandprobe.selftest.band_recovery import BandRecovery, bands
     from bandprobe.selftest.intervals_and_tests import Statistics, statistics
 
@@ -14,13 +15,25 @@ _HOMES = {
     "Artefact": "artefacts",
     "plant": "artefacts",
     "recompressed": "artefacts",
+    "BandAttribution": "band_attribution",
+    "attribution": "band_attribution",
     "BandRecovery": "band_recovery",
     "bands": "band_recovery",
     "Statistics": "intervals_and_tests",
     "statistics": "intervals_and_tests",
 }
 
-__all__ = ["Artefact", "BandRecovery", "Statistics", "bands", "plant", "recompressed", "statistics"]
+__all__ = [
+    "Artefact",
+    "BandAttribution",
+    "BandRecovery",
+    "Statistics",
+    "attribution",
+    "bands",
+    "plant",
+    "recompressed",
+    "statistics",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -160,7 +160,7 @@ def bands(
     pictures = photographs(IMAGES) if images is None else images
     if len(pictures) < 200:
         raise InputError(f"a probe needs images to train and to be tested on: give 200; got {len(pictures)}.")
-    lab = _Laboratory(pictures, encoder)
+    lab = Laboratory(pictures, encoder)
     return BandRecovery(_cases(lab, cases, kinds, seed), _nulls(lab, nulls, seed))
 
 
@@ -174,7 +174,7 @@ def photographs(n: int, *, seed: int = 0) -> Pictures:
     return made
 
 
-class _Laboratory:
+class Laboratory:
     """Real images, an encoder and the bank."""
 
     def __init__(self, images: Pictures, encoder: str) -> None:
@@ -211,7 +211,7 @@ class _Laboratory:
             yield self.embed(one.images), float(one.ac_removed.mean())
 
 
-def _probe(
+def fitted(
     embedding: NDArray[np.float32], label: NDArray[np.int8], held: int, rng: np.random.Generator
 ) -> LinearProbe:
     """A probe on embeddings of which the last `held` are for validation."""
@@ -234,7 +234,7 @@ def _located(
     )
 
 
-def _drawn(kind: str, rng: np.random.Generator) -> tuple[Artefact, int | None]:
+def drawn(kind: str, rng: np.random.Generator) -> tuple[Artefact, int | None]:
     """An artefact, and the quality of both classes' JPEG."""
     width = float(rng.choice(_WIDTHS))
     if kind == "grid":  # whole periods: one frequency
@@ -248,7 +248,7 @@ def _drawn(kind: str, rng: np.random.Generator) -> tuple[Artefact, int | None]:
     return Artefact(kind, centre - width / 2, centre + width / 2, strength), quality
 
 
-def _cases(lab: _Laboratory, wanted: int, kinds: tuple[str, ...], seed: int) -> pd.DataFrame:
+def _cases(lab: Laboratory, wanted: int, kinds: tuple[str, ...], seed: int) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     counted = 0
     with progress.bar("cases", wanted, "cases") as step:
@@ -269,16 +269,16 @@ _CASE = (
 )  # fmt: skip
 
 
-def _case(lab: _Laboratory, number: int, kind: str, seed: int) -> dict[str, Any]:
+def _case(lab: Laboratory, number: int, kind: str, seed: int) -> dict[str, Any]:
     rng = seeding.generator(seed, "planted", lab.encoder.name, number)
-    artefact, quality = _drawn(kind, rng)
+    artefact, quality = drawn(kind, rng)
     label, (train, val, test) = lab.split(rng)
     images = lab.images.copy()
     images[label == 1] = plant(images[label == 1], artefact, rng)
     if quality is not None:
         images = recompressed(images, quality)
     known = np.concatenate([train, val])
-    probe = _probe(lab.embed(lab.tensor(images[known])), label[known], len(val), rng)
+    probe = fitted(lab.embed(lab.tensor(images[known])), label[known], len(val), rng)
     seen = [(probe.logits(vectors), share) for vectors, share in lab.under_bank(lab.tensor(images[test]))]
     logits, removed = np.array([one for one, _ in seen]), [share for _, share in seen]
     found = _located(logits, label[test], removed, seed, "planted", number)
@@ -302,7 +302,7 @@ def _case(lab: _Laboratory, number: int, kind: str, seed: int) -> dict[str, Any]
     }
 
 
-def _nulls(lab: _Laboratory, wanted: int, seed: int) -> pd.DataFrame:
+def _nulls(lab: Laboratory, wanted: int, seed: int) -> pd.DataFrame:
     columns = ["encoder", "auroc", "claimed", "ungated"]
     if not wanted:
         return pd.DataFrame(columns=columns)
@@ -319,7 +319,7 @@ def _nulls(lab: _Laboratory, wanted: int, seed: int) -> pd.DataFrame:
             rng = seeding.generator(seed, "null", lab.encoder.name, number)
             label, (train, val, test) = lab.split(rng)
             known = np.concatenate([train, val])
-            probe = _probe(under[0][known], label[known], len(val), rng)
+            probe = fitted(under[0][known], label[known], len(val), rng)
             logits = np.array([probe.logits(vectors[test]) for vectors in under])
             found = _located(logits, label[test], removed, seed, "null", number)
             claimed = len(found.used)
