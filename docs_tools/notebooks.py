@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -41,13 +42,15 @@ def executed(source: Path) -> Any:
     """
     notebook = jupytext.read(source)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    # The kernel's own backend puts figures into the notebook.
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
     with tempfile.TemporaryDirectory(prefix="notebook-") as folder:
         nbclient.NotebookClient(
             notebook,
             timeout=_TIMEOUT,
             resources={"metadata": {"path": folder}},
             extra_arguments=["--log-level=ERROR"],
-        ).execute()
+        ).execute(env=environment)
     return notebook
 
 

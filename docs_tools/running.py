@@ -110,7 +110,7 @@ def _bash(block: Block, desk: Path) -> str:
         expected = block.exit_code if line == lines[-1] else 0
         given = words(line)
         if given[0] == "bandprobe" and not _SHELL & set(line.partition(" #")[0]):
-            code, said, errors = _bandprobe(given[1:], desk)
+            code, said, errors = _bandprobe(given[1:], desk, block.text)
         else:
             code, said, errors = _shell(line)
         if code != expected:
@@ -119,7 +119,8 @@ def _bash(block: Block, desk: Path) -> str:
     return printed
 
 
-def _bandprobe(arguments: list[str], desk: Path) -> tuple[int, str, str]:
+def _bandprobe(arguments: list[str], desk: Path, text: str) -> tuple[int, str, str]:
+    """Run one command of a block whose text is given: what a later command loads, an earlier one named."""
     from bandprobe import cli
 
     expanded: list[str] = []
@@ -128,9 +129,7 @@ def _bandprobe(arguments: list[str], desk: Path) -> tuple[int, str, str]:
         expanded += found or [word]
     errors = io.StringIO()
     study = desk / _STUDY
-    named = " ".join(expanded) + (
-        study.read_text(encoding="utf-8") if _STUDY in expanded and study.exists() else ""
-    )
+    named = text + (study.read_text(encoding="utf-8") if _STUDY in expanded and study.exists() else "")
     with contextlib.ExitStack() as stack:
         if expanded[0] not in _NAMES_ALONE:
             stack.enter_context(stand_ins(desk, named))
