@@ -142,7 +142,9 @@ def _measured(console: Console, found: Forecast) -> None:
     _title(console, "Measured here")
     measured = found.calibration
     if measured is None:
-        _line(console, "Nothing: --no-calibrate.")
+        _line(
+            console, "Nothing, so that there are no hours; `bandprobe plan` without --no-calibrate measures."
+        )
         return
     flops = {share.reference.name: share.cost.flops for share in found.costs.shares if share.cost}
     flops |= {share.reference.target: share.cost.flops for share in found.costs.shares if share.cost}

@@ -236,7 +236,14 @@ def _text(row: dict[str, Any], *, several: bool) -> str:
     """A row for people."""
     outside = "  (outside what the probe was trained on)" if row["outside"] else ""
     name = f"{shown(row['probe'])}  " if several else ""
-    return f"{row['probability']:.3f}  {row['verdict']:7}  {name}{shown(row['path'])}{outside}"
+    lines = [f"{row['probability']:.3f}  {row['verdict']:7}  {name}{shown(row['path'])}{outside}"]
+    if bands := {key.removeprefix("band "): row[key] for key in row if key.startswith("band ")}:
+        lines.append("       bands  " + "  ".join(f"{band}: {value:+.2f}" for band, value in bands.items()))
+    if row.get("consensus") is not None:
+        lines.append(
+            f"       {row['consensus']:.0%} of radii agree, {row['consensus_probability']:.3f} in the mean"
+        )
+    return "\n".join(lines)
 
 
 class _Extras:

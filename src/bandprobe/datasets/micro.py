@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ class ImageSet:
 
     root: Path
     table: pd.DataFrame
-    encoded: tuple[bytes, ...]
+    encoded: tuple[bytes, ...] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -53,11 +53,11 @@ const cutoffs = (() => {
         });
       }
     });
-    const xs = swept.map(({ x }) => x);
+    const xs = swept.length ? swept.map(({ x }) => x) : [1];
     const [first, last] = [Math.log10(Math.min(...xs)), Math.log10(Math.max(...xs))];
     const margin = 0.04 * (last - first) || 0.1;
     const shapes = [], annotations = [];
-    const nyquist = unit === "nyq" ? 1 : swept.every(({ filter }) => words.known(filters[filter].nyq))
+    const nyquist = unit === "nyq" ? 1 : swept.length && swept.every(({ filter }) => words.known(filters[filter].nyq))
       ? filters[swept[0].filter].px / filters[swept[0].filter].nyq : null;
     ZONES.forEach(([name, low, high], i) => {
       if (!nyquist) return;

@@ -32,7 +32,7 @@ figure.define("entropy", ({ data, switches, key }) => {
     const ofImages = places.encoder.has(images);
     const found = sources.map((_, i) => i).filter((i) => places.source.has(i));
     whose(ofImages ? [[0, "all sources"]] : found.map((i) => [i, sources[i].label]));
-    swept(sweeps.flatMap(({ label: name, filters: of }, i) => (of.filter((f) => places.filter.has(f)).length > 1 ? [[i, name]] : [])));
+    swept(sweeps.flatMap(({ label: name, filters: of }, i) => (of.filter((f) => places.filter.has(f)).length > 0 ? [[i, name]] : [])));
     const sweep = sweeps[state.sweep] ?? { label: "", filters: [], controls: [] };
     units(cutoffs.units(filters, sweep));
     const point = (encoder, source, name) => (filter) => {
