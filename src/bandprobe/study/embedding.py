@@ -75,7 +75,8 @@ class Embedding:
             self._extract(table, table[test], probed, tested, self.passes)
         self._extract(table, table[test], finished, tested, self.passes)
         if plan.settings.analysis.bands and plan.base is None:
-            self._extract(table, band_images(plan, table), models, band_bank.CONDITIONS, self.band_passes)
+            located = [model for model in models if model.name not in plan.beside]
+            self._extract(table, band_images(plan, table), located, band_bank.CONDITIONS, self.band_passes)
         for name, reference in zip(plan.names, plan.encoders, strict=True):
             if reference.kind == "table":
                 loaded[name] = self._import(name, table, list(dict.fromkeys([*tested, *trained])))
