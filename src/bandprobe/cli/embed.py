@@ -91,11 +91,7 @@ def embed(
 
     switches = Protocol.parse(protocol)
     specs = expand(filter)
-    names = encoders.expand_names([name for text in encoder for name in text.split(",")])
-    if layers:
-        from bandprobe.encoders.layers import parse_layers
-
-        names = encoders.with_layers(names, parse_layers(layers))
+    names = _names(encoder, layers)
     grid = None if geometry == "native" else Grid.parse(geometry)
     references = [encoders.resolve(name) for name in names]
     encoders.distinct([reference.name for reference in references])
@@ -176,3 +172,15 @@ def embed(
     else:
         typer.echo(f"{done.passes:,} encoder passes done, {done.saved:,} saved by the store {store}")
     raise typer.Exit(listed(left_out))
+
+
+def _names(given: list[str], layers: str) -> list[str]:
+    """The encoders asked for, ranges in their own filters and layers spelt out."""
+    from bandprobe import encoders
+
+    names = encoders.expand_names([name for text in given for name in text.split(",")])
+    if not layers:
+        return names
+    from bandprobe.encoders.layers import parse_layers
+
+    return encoders.with_layers(names, parse_layers(layers))

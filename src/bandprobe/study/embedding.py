@@ -83,10 +83,17 @@ class Embedding:
         return [loaded[name] for name in plan.names]
 
     def models(self) -> list[Encoder]:
-        """The encoders that probes are trained on, loaded anew: neither detectors of one's own nor tables."""
+        """The encoders that probes are trained on, loaded anew: no detectors of one's own, no tables, and of an
+        encoder with its layers the encoder alone."""
         plan = self._plan
         named = zip(plan.names, plan.encoders, strict=True)
-        return self._load([name for name, one in named if one.kind != "table" and not one.is_detector])
+        return self._load(
+            [
+                name
+                for name, one in named
+                if one.kind != "table" and not one.is_detector and one.name not in plan.beside
+            ]
+        )
 
     def twins(self, table: pd.DataFrame) -> list[str]:
         """Embed the images of the entropy analysis with every encoder's random-weight twin.
