@@ -20,8 +20,9 @@ COLUMNS = (
 )  # fmt: skip
 SPEARMAN, DIFFERENCE = "spearman", "difference of means"
 LEVEL = 0.05
-# The fewest encoders of which some order is as rare as LEVEL, two-sided: 2 / 5! for ranks, 1 / C(7, 3) for groups.
-FEWEST_RANKS, FEWEST_GROUPS = 5, 7
+# The fewest encoders of which, whatever their values, some order is as rare as LEVEL, two-sided: 2 / 5! for ranks,
+# 2 / C(8, 4) for groups.
+FEWEST_RANKS, FEWEST_GROUPS = 5, 8
 _EXACT = 400_000  # orders, or groupings, that are gone through; beyond, so many are drawn
 _DRAWN = 99_999
 _TINY = 1e-12  # rounding
@@ -145,7 +146,7 @@ def _categories(known: pd.DataFrame, trait: str, statistic: str, seed: int) -> I
         sizes = f"{int(has.sum())} against {int((~has).sum())}"
         yield (
             row
-            | _judged(found, f"here {sizes}; it takes 3 against 4, or {FEWEST_GROUPS} and more")
+            | _judged(found, f"here {sizes}; it takes {FEWEST_GROUPS // 2} against {FEWEST_GROUPS // 2}")
             | ({} if len(set(values)) > 1 else {"note": "the statistic does not vary"})
         )
 
