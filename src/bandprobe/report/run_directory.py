@@ -119,8 +119,7 @@ class Run:
     Attributes:
         folder: where it lies.
         results: the tidy table, less layers that stand beside their encoder, with `reason`, `ac_removed` and
-            `test` (the tested generator, with its
-            dataset where the run has several) always there.
+            `test` (the tested generator, with its dataset where the run has several) always there.
         record: `run.json`, or an empty mapping.
         spectra: `spectra.npz`, or None.
         left_out: `left-out.csv`, or None.
@@ -143,7 +142,11 @@ def read_run(folder: Path) -> Run:
             file of the run is damaged.
     """
     results, analyses = _read_results(folder), _read_analyses(folder)
-    beside = layers_beside(results["encoder"].unique())
+    tables = [
+        results,
+        *(table for name, table in analyses.items() if name != "layers" and "encoder" in table),
+    ]
+    beside = layers_beside(name for table in tables for name in table["encoder"].unique())
     if beside:
         results = results[~results["encoder"].isin(beside)].reset_index(drop=True)
         analyses = {
