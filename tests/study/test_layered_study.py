@@ -145,7 +145,8 @@ def test_the_plan_counts_what_the_run_does(
         shares = [share for share in found.shares if share.stage == stage]
         assert sum(share.to_do + share.saved for share in shares) == done[name]
         (share,) = shares
-        assert share.values == sum(one["dim"] for one in layered.record["encoders"])
+        dims = [one["dim"] for one in layered.record["encoders"]]
+        assert share.values == (sum(dims) if stage == "study" else dims[-1])  # twins are of whole encoders
         assert share.to_do == 0
 
 
@@ -205,3 +206,59 @@ def test_a_leaderboard_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert said.count("\n") == 1
     assert "neither a run's folder" in said
     assert not (tmp_path / "board").exists()
+
+
+def test_the_command_alone(
+    runs: tuple[bp.Run, bp.Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runs[1].folder
+    asked = ["layers", "--store", str(run / "store"), "--probes", str(run / "probes"), "--manifest",
+             str(run / "manifest.parquet"), "--out", str(tmp_path / "layers")]  # fmt: skip
+    assert command([*asked, "-q"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("tiny-dinov2: probes re-trained on highpass:0.5nyq are best behind ")
+    found = pd.read_csv(tmp_path / "layers" / "layers.csv", keep_default_na=False, na_values=[""])
+    pd.testing.assert_frame_equal(
+        found,
+        pd.read_csv(run / "layers.csv", keep_default_na=False, na_values=[""]),
+        check_exact=False,
+        atol=1e-9,
+    )
+    assert command([*asked, "--json", "-q"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["rows"] == len(found)
+    assert all(Path(figure).is_file() for figure in content["figures"])
+
+
+def test_the_command_without_layers(
+    runs: tuple[bp.Run, bp.Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runs[0].folder
+    asked = ["layers", "--store", str(run / "store"), "--probes", str(run / "probes"), "--manifest",
+             str(run / "manifest.parquet"), "--out", str(tmp_path / "layers")]  # fmt: skip
+    assert command([*asked, "-q"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "embed with --layers all first" in said
+    assert not (tmp_path / "layers").exists()
+
+
+def test_embedding_layers_by_command(
+    world: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["embed", str(world), "--encoder", str(checkpoint), "--geometry", "squash:32",
+             "--store", str(tmp_path / "store"), "-q"]  # fmt: skip
+    said = []
+    for options in (["--layers", "1"], ["--layers", "all", "--dry-run"], ["--layers", "all"], []):
+        assert command([*asked, *options, "--json"]) == 0, capsys.readouterr().err
+        said.append(json.loads(capsys.readouterr().out))
+    first, dry, rest, last = said
+    images = first["passes"]
+    assert images > 6
+    assert first["saved"] == 0
+    assert dry["passes"] == rest["passes"] == images  # one pass for the layers that lacked
+    assert (last["passes"], last["saved"]) == (0, images)
+    assert ("tiny-dinov2#layer2", "none") in EmbeddingStore(tmp_path / "store").conditions()
+    assert command([*asked, "--encoder", "spectral", "--layers", "all"]) == 2
+    assert "spectral gives no layers here" in capsys.readouterr().err

@@ -53,7 +53,7 @@ def analyses(
     A run that is only compared with another needs what switches of the protocol can move.
     """
     asked, compared, seed = plan.settings.analysis, plan.base is not None, plan.settings.run.seed
-    # Layers beside their whole encoder have an analysis of their own.
+    # Layers beside their whole encoder have an analysis of their own, and every other would take as many times longer.
     shown = [probe for probe in trained if probe.encoder not in plan.beside]
     named = [name for name in plan.sources if name not in plan.beside]
     layered = any(one.layer for one in plan.encoders)
@@ -76,7 +76,11 @@ def analyses(
     def entropy(path: Path) -> None:
         from bandprobe.analysis.entropy import entropy as measured
 
-        names = [one.name for one in plan.encoders if not one.is_detector and one.kind != "table"]
+        names = [
+            one.name
+            for one in plan.encoders
+            if not one.is_detector and one.kind != "table" and one.name not in plan.beside
+        ]
         if not names:
             return
         twins = embedding.twins(table) if asked.twin else []

@@ -218,7 +218,7 @@ def conditions(plan: Plan) -> tuple[list[str], list[str]]:
 def _encoders(plan: Plan) -> tuple[list[Reference], list[Reference], list[Reference]]:
     """Those that probes are trained on, finished detectors, and the twins of all."""
     computed = [one for one in plan.encoders if one.kind != "table"]
-    names = [name for name in map(twin, plan.names) if name and name not in plan.names]
+    names = [name for name in map(twin, plan.alone) if name and name not in plan.names]
     return (
         [one for one in computed if not one.is_detector],
         [one for one in computed if one.is_detector],

@@ -106,7 +106,7 @@ class Embedding:
 
         plan = self._plan
         models = self._load(
-            [name for name in map(encoders.twin, plan.names) if name and name not in plan.names]
+            [name for name in map(encoders.twin, plan.alone) if name and name not in plan.names]
         )
         images = sampled(table, plan.settings.analysis.samples, plan.settings.run.seed, LEAST)
         self._extract(table, images, models, plan.test_filters, self.twin_passes)

@@ -125,6 +125,13 @@ class Plan:
         )
 
     @property
+    def alone(self) -> list[str]:
+        """The encoders as the study names them, less the layers beside them."""
+        return [
+            name for name, one in zip(self.names, self.encoders, strict=True) if one.name not in self.beside
+        ]
+
+    @property
     def sources(self) -> dict[str, str]:
         """Encoder names in tables, with what loads each."""
         return {encoder.name: name for encoder, name in zip(self.encoders, self.names, strict=True)}
