@@ -85,7 +85,12 @@ def encoders(json: Json = False, quiet: Quiet = False) -> None:
 
     entries = [asdict(entry) for entry in catalogue()]
     if json:
-        show(entries)
+        from bandprobe.encoders.training_facts import training_of
+
+        facts = [training_of(entry) for entry in catalogue()]
+        show(
+            [entry | {"training": fact and asdict(fact)} for entry, fact in zip(entries, facts, strict=True)]
+        )
         return
     words = {"parameters": "M params", "native_size": "native size", "gated": "access"}
     shown = [
