@@ -74,10 +74,15 @@ class Data(_Section):
 
 
 class Encoders(_Section):
-    """`[encoders]`: which, and on what grid."""
+    """`[encoders]`: which, and on what grid.
+
+    `layers` adds the vector behind every block of each encoder (`"all"`), or behind those of a list, all from the
+    same passes; probes are trained on each, and `layers.csv` shows them block by block.
+    """
 
     names: list[str] = Field(default_factory=lambda: ["dinov2-giant", "openclip-vit-g-14"], min_length=1)
     geometry: str = "squash:224"
+    layers: Literal["all"] | list[int] = Field(default_factory=list)
 
     @property
     def grid(self) -> str:

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from bandprobe.analysis.claim_conditions import Undecided, Variant, conditions, identity, ladder, nearest
-from bandprobe.analysis.claim_statistics import smallest_cutoff
 from bandprobe.analysis.claims import CLAIMS, COLUMNS, claims
+from bandprobe.analysis.encoder_statistics import smallest_cutoff
 from bandprobe.analysis.hierarchy import Hierarchy, generator_weights, student_stretch
 from bandprobe.probes import LinearProbe, ProbeFile
 from bandprobe.store import EmbeddingStore, Rows

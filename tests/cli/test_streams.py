@@ -68,6 +68,7 @@ CALLS = {
     "plan": ["plan", "study.toml", "--no-calibrate"],
     "study": ["study", "study.toml", "--out", "run"],
     "report": ["report", "run"],
+    "leaderboard": ["leaderboard", "run", "--out", "board"],
     "store verify": ["store", "verify", "emb"],
 }  # fmt: skip
 ELSEWHERE = {
@@ -75,6 +76,7 @@ ELSEWHERE = {
     "attack": "needs an encoder with gradients; test_band_commands.py",
     "demo": "takes minutes; test_commands.py",
     "selftest": "takes a minute; test_selftest_command.py",
+    "layers": "needs an encoder with blocks; test_layered_study.py",
     "explore": "serves a page, and gives no result",
     "fetch": "needs a server; its own tests",
     "publish": "needs a probe with its validation set; its own tests",

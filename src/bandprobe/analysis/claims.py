@@ -13,7 +13,7 @@ import pandas as pd
 from bandprobe import progress
 from bandprobe.analysis import claim_statistics as statistics
 from bandprobe.analysis.claim_conditions import Undecided, Variant
-from bandprobe.analysis.claim_statistics import Answer, Evidence
+from bandprobe.analysis.evidence import Answer, Evidence
 from bandprobe.encoders.catalogue import ENTRIES
 from bandprobe.probes import ProbeFile
 from bandprobe.store import EmbeddingStore

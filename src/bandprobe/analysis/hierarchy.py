@@ -107,10 +107,13 @@ class Hierarchy:
         """Reals of the smallest test set."""
         return min(int((one.label == 0).sum()) for one in self.sets)
 
-    def own(self) -> Scope | None:
-        """Every probe on its own generator; families with fewer than five are left out where others have."""
+    def own(self, family: str | None = None) -> Scope | None:
+        """Every probe, or every one of a family, on its own generator; families with fewer than five are left out
+        where others have."""
         tested = {one.generator for one in self.sets}
-        members = self._by_family([name for name in self.trained if name in tested])
+        members = self._by_family(
+            [name for name in self.trained if name in tested and family in (None, self.families[name])]
+        )
         large = {family: names for family, names in members.items() if len(names) >= FEWEST}
         weights = {
             name: row

@@ -15,6 +15,8 @@ from bandprobe.cli import (
     evaluate,
     explore,
     fetch,
+    layers,
+    leaderboard,
     lists,
     plan,
     probe_import,
@@ -56,7 +58,7 @@ def _root(
 
 # In the order of the help page.
 _TOPICS: dict[str, tuple[Callable[..., None], ...]] = {
-    "A whole study": (studies.demo, plan.plan, studies.study, studies.report),
+    "A whole study": (studies.demo, plan.plan, studies.study, studies.report, leaderboard.leaderboard),
     "Data": (fetch.fetch, data.index, audit.audit, data.filter_images),
     "A study step by step": (embed.embed, train.train, evaluate.evaluate),
     "Analyses alone": (
@@ -67,6 +69,7 @@ _TOPICS: dict[str, tuple[Callable[..., None], ...]] = {
         shapley.shapley,
         attack.attack,
         embedding_space.project,
+        layers.layers,
     ),
     "A detector": (score.score, explore.explore, probe_import.import_probe, publish.publish),
     "Tools": (lists.encoders, lists.filters, trust.selftest),

@@ -48,10 +48,10 @@ def _is_filter(word: str) -> bool:
 
 def _is_encoder(word: str) -> bool:
     from bandprobe.encoders.catalogue import ENTRIES
-    from bandprobe.encoders.compound_names import TOKENS, split
+    from bandprobe.encoders.compound_names import LAYER, TOKENS, split
     from bandprobe.errors import EncoderError
 
-    word = word.removesuffix(TOKENS)
+    word = LAYER.sub("", word.removesuffix(TOKENS))
     name, equals, renamed = word.partition("=")
     if equals and re.fullmatch(r"[\w.-]+", name):  # another name for an encoder, or a root of data
         return not Path(renamed).exists() and _is_encoder(renamed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,7 @@ def embedding(
     filters: Sequence[str],
     ids: Iterable[str],
     *,
+    wholes: Mapping[str, str],
     json: bool,
 ) -> None:
     """What `embed` would do, by what the store holds; no encoder is loaded.
@@ -67,21 +68,25 @@ def embedding(
         names: the encoders'.
         filters: canonical specs.
         ids: the images'.
+        wholes: by encoder, whose passes give its vectors.
         json: print JSON.
     """
     from bandprobe.store.parts import ids_of
 
     wanted = set(ids)
     missing: dict[str, dict[str, int]] = {}
+    lacking: dict[tuple[str, str], set[str]] = {}
     for name in names:
         held = {spec: ids_of(sorted(store.partition(name, spec).glob("part-*.parquet"))) for spec in filters}
         missing[name] = {spec: len(wanted - there) for spec, there in held.items()}
-    passes = sum(n for of in missing.values() for n in of.values())
+        for spec, there in held.items():
+            lacking.setdefault((wholes[name], spec), set()).update(wanted - there)
+    passes = sum(map(len, lacking.values()))
     content = {
         "images": len(wanted),
         "filters": list(filters),
         "passes": passes,
-        "saved": len(wanted) * len(names) * len(filters) - passes,
+        "saved": len(wanted) * len(lacking) - passes,
         "missing": missing,
     }
     rows = [
@@ -90,7 +95,7 @@ def embedding(
     ]
     lines = [
         f"{len(wanted):,} images under {len(filters)} filters: {summary(filters)}",
-        *aligned(("encoder", "passes to do", "in the store"), rows),
+        *aligned(("encoder", "vectors to make", "in the store"), rows),
     ]
     say(content, lines, [str(store.root), str(manifest)] if passes else [str(manifest)], json)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from bandprobe import progress
@@ -48,6 +50,13 @@ def embed(
     actors: Actors = None,
     device: Device = "auto",
     precision: Precision = "fp32",
+    layers: Annotated[
+        str,
+        typer.Option(
+            help="Behind which blocks a vector is kept too: all, or numbers such as 1,4,12; no further passes.",
+            metavar="all|N,N",
+        ),
+    ] = "",
     protocol: ProtocolWords = "corrected",
     batch_size: EmbeddingBatch = None,
     compiled: Compile = False,
@@ -65,6 +74,7 @@ def embed(
     Examples:
         bandprobe embed photos/ --encoder dinov2-small --filter none thesis --store embeddings
         bandprobe embed photos/ --encoder dinov2-small --filter thesis --store embeddings --dry-run
+        bandprobe embed photos/ --encoder dinov2-small --layers all --filter thesis --store embeddings
         bandprobe embed photos/ --encoder spectral --filter fda:0.01:reference=Real jpeg:75 --store embeddings
     """
     from bandprobe import encoders
@@ -81,7 +91,7 @@ def embed(
 
     switches = Protocol.parse(protocol)
     specs = expand(filter)
-    names = encoders.expand_names([name for text in encoder for name in text.split(",")])
+    names = _names(encoder, layers)
     grid = None if geometry == "native" else Grid.parse(geometry)
     references = [encoders.resolve(name) for name in names]
     encoders.distinct([reference.name for reference in references])
@@ -121,7 +131,15 @@ def embed(
             from bandprobe.cli.dry_run import embedding
 
             loads = [reference.name for reference in references]
-            embedding(held, place, loads, list(map(str, specs)), manifest.table["image_id"], json=json)
+            embedding(
+                held,
+                place,
+                loads,
+                list(map(str, specs)),
+                manifest.table["image_id"],
+                wholes={reference.name: reference.whole.name for reference in references},
+                json=json,
+            )
             raise typer.Exit(
                 listed(dict(zip(manifest.left_out["path"], manifest.left_out["reason"], strict=True)))
             )
@@ -154,3 +172,15 @@ def embed(
     else:
         typer.echo(f"{done.passes:,} encoder passes done, {done.saved:,} saved by the store {store}")
     raise typer.Exit(listed(left_out))
+
+
+def _names(given: list[str], layers: str) -> list[str]:
+    """The encoders asked for, ranges in their own filters and layers spelt out."""
+    from bandprobe import encoders
+
+    names = encoders.expand_names([name for text in given for name in text.split(",")])
+    if not layers:
+        return names
+    from bandprobe.encoders.layers import parse_layers
+
+    return encoders.with_layers(names, parse_layers(layers))

@@ -24,6 +24,7 @@ table:FILE.parquet        embeddings computed elsewhere: image_id or path,
 random:ENCODER            the same encoder with weights drawn anew;
                           random:2:ENCODER with seed 2
 ENCODER#tokens            its class and patch tokens, for a head that attends
+ENCODER#layer3            its class token behind the third block
 A@FILTER+B                several at once, each behind a filter of its own if
                           asked; a range of the filter stands for many:
                           dinov2-giant@lowpass:5..185/5px+openclip-vit-g-14
@@ -84,7 +85,12 @@ def encoders(json: Json = False, quiet: Quiet = False) -> None:
 
     entries = [asdict(entry) for entry in catalogue()]
     if json:
-        show(entries)
+        from bandprobe.encoders.training_facts import training_of
+
+        facts = [training_of(entry) for entry in catalogue()]
+        show(
+            [entry | {"training": fact and asdict(fact)} for entry, fact in zip(entries, facts, strict=True)]
+        )
         return
     words = {"parameters": "M params", "native_size": "native size", "gated": "access"}
     shown = [

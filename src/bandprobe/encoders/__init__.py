@@ -11,16 +11,21 @@ from bandprobe.encoders.names import Reference, display_name, distinct, resolve,
 from bandprobe.encoders.registry import catalogue, load, load_again, load_all, load_table
 
 if TYPE_CHECKING:
+    from bandprobe.encoders.layers import with_layers
     from bandprobe.encoders.protocol import Encoder
     from bandprobe.encoders.table import Table
 
 __all__ = [
     "Encoder", "Entry", "Reference", "Table", "anchored", "catalogue", "display_name", "distinct", "expand_names",
-    "load", "load_again", "load_all", "load_table", "resolve", "twin",
+    "load", "load_again", "load_all", "load_table", "resolve", "twin", "with_layers",
 ]  # fmt: skip
 
 # What brings torch or NumPy, which names and the catalogue do without, is imported on first use.
-_HEAVY = {"Encoder": "bandprobe.encoders.protocol", "Table": "bandprobe.encoders.table"}
+_HEAVY = {
+    "Encoder": "bandprobe.encoders.protocol",
+    "Table": "bandprobe.encoders.table",
+    "with_layers": "bandprobe.encoders.layers",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,7 @@ _END = re.compile(rf"\+|@(?={_LINK})|$")
 _ALIAS = re.compile(r"[A-Za-z0-9][\w.-]*=")
 RANDOM = re.compile(r"random:(?:(\d+):)?")
 TOKENS = "#tokens"
+LAYER = re.compile(r"#layer(\d+)$")
 
 _LONGEST, _DEEPEST = 4096, 100
 _MOST = 10_000  # encoders that one name stands for
@@ -152,7 +153,7 @@ def _check_length(name: str) -> None:
     Raises:
         EncoderError: it is.
     """
-    deepest = max(map(name.count, ("=", "random:", TOKENS)))
+    deepest = max(map(name.count, ("=", "random:", TOKENS, "#layer")))
     if len(name) > _LONGEST or deepest > _DEEPEST:
         raise EncoderError(
             f"encoder {name[:60]!r}... is too long for a name: at most {_LONGEST:,} characters, and {_DEEPEST} "
@@ -198,7 +199,7 @@ def _there(name: str, folder: Path) -> bool:
 def _path_in(name: str) -> tuple[str, str, str]:
     """A name cut around the part of it that may be a path; that part is empty where there is none."""
     start = match.end() if (match := RANDOM.match(name)) else 0
-    end = len(name.removesuffix(TOKENS))
+    end = len(LAYER.sub("", name.removesuffix(TOKENS)))
     for prefix, separator in (("timm:", "@"), ("openclip:", "/"), ("detector:", ":"), ("table:", ":")):
         if name.startswith(prefix, start):
             at = name.find(separator, start + len(prefix.rstrip(separator)), end)

@@ -16,6 +16,7 @@ from bandprobe import progress, shipped
 from bandprobe.encoders.architectures import architecture
 from bandprobe.encoders.catalogue import ENTRIES
 from bandprobe.encoders.checkpoint import Checkpoint, from_folder, from_hub
+from bandprobe.encoders.layers import LayerEncoder, whole_of
 from bandprobe.encoders.names import WEIGHTED, Reference
 from bandprobe.encoders.protocol import Encoder
 from bandprobe.errors import EncoderError
@@ -73,7 +74,7 @@ def pass_cost(reference: Reference, size: tuple[int, int] | None) -> PassCost | 
         )
     if reference.kind not in WEIGHTED:
         return None
-    encoder = untrained(reference)
+    encoder = _to_count(reference, _META)
     height, width = size or own_size(reference, encoder.native_geometry)
     encoder.check_grid(height, width)
     try:
@@ -81,9 +82,15 @@ def pass_cost(reference: Reference, size: tuple[int, int] | None) -> PassCost | 
     except (
         RuntimeError
     ):  # a model that looks at what it is given cannot go without: SigLIP 2 of any aspect ratio
-        flops = _counted(untrained(reference, device=torch.device("cpu")), height, width)
-    weights = sum(weight.numel() for module in _modules(encoder) for weight in module.parameters())
+        flops = _counted(_to_count(reference, torch.device("cpu")), height, width)
+    weights = sum(weight.numel() for module in _modules(whole_of(encoder)) for weight in module.parameters())
     return PassCost(flops, weights, encoder.dim * encoder.tokens_on(height, width), (height, width))
+
+
+def _to_count(reference: Reference, device: torch.device) -> Encoder:
+    """An encoder without weights, or its beginning up to a layer."""
+    whole = untrained(reference.whole, device=device)
+    return whole if reference.layer is None else LayerEncoder(whole, reference.layer, reference.name)
 
 
 def _counted(encoder: Encoder, height: int, width: int) -> int:

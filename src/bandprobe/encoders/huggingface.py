@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bandprobe.encoders import openclip_format
+from bandprobe.encoders.blocks import Block, of_transformers
 from bandprobe.encoders.checkpoint import Checkpoint, one_line, sha256, state_sha256
 from bandprobe.encoders.extras import hide_broken_torchvision
 from bandprobe.encoders.initialisation import drawn
@@ -90,6 +91,10 @@ class HuggingFaceEncoder(Encoder):
         if not self._tokens or self._patch is None:
             return 1
         return ("class" in self._tower.tokens) + (height // self._patch[0]) * (width // self._patch[1])
+
+    def blocks(self) -> list[Block]:
+        """See `blocks.of_transformers`."""
+        return [] if self._tokens else of_transformers(self._model)
 
     def _embed(self, pixels: Tensor) -> Tensor:
         return self._tower.forward(self._model, pixels)

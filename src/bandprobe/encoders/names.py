@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from bandprobe import shipped
 from bandprobe.encoders.catalogue import CLASSICAL, ENTRIES, MICRO, WEIGHTLESS
 from bandprobe.encoders.compound_names import (
+    LAYER,
     RANDOM,
     TOKENS,
     Part,
@@ -50,6 +51,7 @@ class Reference:
             with the package its name, wherever that is installed.
         random: the seed of new weights, None for the encoder's own.
         tokens: whether the vector is all its tokens, one after the other.
+        layer: the block after which the vector is taken, counted from 1; None for the encoder's own output.
         parts: of a compound, each encoder with its own filter.
     """
 
@@ -58,7 +60,15 @@ class Reference:
     target: str
     random: int | None = None
     tokens: bool = False
+    layer: int | None = None
     parts: tuple[tuple[Reference, Filter | None], ...] = ()
+
+    @property
+    def whole(self) -> Reference:
+        """The encoder whose forward pass gives the vector: itself, but for a layer."""
+        if self.layer is None:
+            return self
+        return replace(self, name=self.name.removesuffix(f"#layer{self.layer}"), layer=None)
 
     @property
     def is_detector(self) -> bool:
@@ -100,7 +110,9 @@ def resolve(name: str) -> Reference:
     """
     alias, rest = unaliased(name)
     if alias:
-        return replace(resolve(rest), name=alias)
+        found = resolve(rest)
+        # The alias is the encoder's; which of its layers stays in sight.
+        return replace(found, name=alias if found.layer is None else f"{alias}#layer{found.layer}")
     parts = split(name)
     if len(parts) > 1 or parts[0].spec:
         return _compound(parts, name)
@@ -108,6 +120,8 @@ def resolve(name: str) -> Reference:
         return _random(resolve(name[renewed.end() :]), int(renewed[1] or 0))
     if name.endswith(TOKENS):
         return _tokens(resolve(name.removesuffix(TOKENS)))
+    if layer := LAYER.search(name):
+        return _layer(resolve(name[: layer.start()]), int(layer[1]))
     prefix, colon, rest = name.partition(":")
     readers = {"openclip": _openclip, "timm": _timm, "detector": _detector, "table": _table}
     return readers[prefix](rest, name) if colon and prefix in readers else _bare(name)
@@ -217,8 +231,22 @@ def _random(inner: Reference, seed: int) -> Reference:
     return replace(inner, name=f"random:{f'{seed}:' if seed else ''}{inner.name}", random=seed)
 
 
+def _layer(inner: Reference, layer: int) -> Reference:
+    name = f"{inner.name}#layer{layer}"
+    if inner.kind not in WEIGHTED or inner.tokens or inner.layer is not None:
+        raise EncoderError(f"encoder {name!r}: {no_layers(inner.name)}")
+    if layer < 1:
+        raise EncoderError(f"encoder {name!r}: layers are counted from 1, the first block's output.")
+    return replace(inner, name=name, layer=layer)
+
+
+def no_layers(name: str) -> str:
+    """What is said of an encoder that has no blocks to take a vector after."""
+    return f"{name} gives no layers here. Choose a model made of blocks, such as dinov2-small#layer3."
+
+
 def _tokens(inner: Reference) -> Reference:
-    if inner.kind not in ("shipped", "folder", "hub"):
+    if inner.kind not in ("shipped", "folder", "hub") or inner.layer is not None:
         raise EncoderError(
             f"encoder {inner.name + TOKENS!r}: {inner.name} gives no tokens here. Choose a vision transformer in "
             "transformers' format, such as dinov2-base#tokens, or leave #tokens out."

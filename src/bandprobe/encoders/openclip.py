@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bandprobe.encoders.blocks import Block, of_open_clip
 from bandprobe.encoders.checkpoint import hub_error, one_line, state_sha256
 from bandprobe.encoders.extras import import_extra
 from bandprobe.encoders.initialisation import drawn
@@ -62,6 +63,10 @@ class OpenClipEncoder(Encoder):
                 f"{self.name} takes images of {size} only; got {height} x {width}. Resize them, or "
                 "use the same weights in transformers' format, whose position embeddings are interpolated."
             )
+
+    def blocks(self) -> list[Block]:
+        """See `blocks.of_open_clip`."""
+        return of_open_clip(self._visual)
 
     def _embed(self, pixels: Tensor) -> Tensor:
         output = self._visual(pixels)
@@ -118,7 +123,7 @@ def load(
         raise EncoderError(
             f"openclip:{reference}: the file does not fit {architecture}: {one_line(error)}."
         ) from error
-    visual = model.visual
+    visual = model.eval().visual  # in training a ResNet's batch norms would learn from the image below
     size = visual.image_size
     with torch.inference_mode():
         shape = (size, size) if isinstance(size, int) else tuple(size)

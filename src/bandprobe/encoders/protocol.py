@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from bandprobe.encoders.origin import Origin
 from bandprobe.encoders.preprocessing import Preprocessing, Triple
 from bandprobe.errors import EncoderError, ShapeError
 from bandprobe.images.geometry import Geometry
+
+if TYPE_CHECKING:
+    from bandprobe.encoders.blocks import Block
 
 Images: TypeAlias = "Tensor | npt.NDArray[np.floating]"
 
@@ -43,11 +46,13 @@ class Encoder(ABC):
         why_no_gradient: why its vector cannot be differentiated, in words; empty where it can.
         is_detector: whether the vector is a finished detector's logit, so that no probe is trained on it.
         origin: what it was loaded from; None where it was not loaded by name.
+        tap: what takes vectors behind its blocks (`layers`); None until layers are asked for.
     """
 
     why_no_gradient: str = ""
     is_detector: bool = False
     origin: Origin | None = None
+    tap: Any = None
 
     def __init__(
         self,
@@ -161,9 +166,14 @@ class Encoder(ABC):
         """Have PyTorch's compiler make the forward pass faster from here on; vectors change by rounding only.
 
         The next batch takes longer by the time to compile it. Deterministic as before, and as little dependent on
-        the batch size.
+        the batch size. Where layers are asked for as well, passes stay as they are.
         """
-        self._forward = Compiled(self._embed, self.name)
+        if self.tap is None:
+            self._forward = Compiled(self._embed, self.name)
+
+    def blocks(self) -> list[Block]:
+        """Its blocks in the order of the pass, behind each of which a vector can be taken; none by default."""
+        return []
 
     def _prepared(self, images: Tensor) -> Tensor:
         """Pixels as `_embed` takes them: normalised, in this encoder's precision."""

@@ -36,7 +36,8 @@ def load(
         name: a short name of `catalogue()`, a Hugging Face id, a local folder, `openclip:MODEL/TAG`,
             `timm:NAME`, `timm:NAME@FILE`, `detector:FILE.onnx`, `detector:MODULE:FUNCTION`; `random:` in front
             draws its weights anew (`random:2:` with seed 2), `#tokens` behind gives all its tokens,
-            `A@FILTER+B` joins several; `alias=` in front renames it.
+            `#layer3` the vector after its third block (see `layers`), `A@FILTER+B` joins several; `alias=` in
+            front renames it.
         device: `auto` is the first of CUDA, Apple's GPU and the CPU that is there; or a device of torch.
         precision: of weights and activations: `fp32`, `fp16` or `bf16`.
         revision: a branch, tag or commit on the Hugging Face Hub; the main branch by default.
@@ -133,7 +134,13 @@ class _Loader:
 
     def __call__(self, reference: Reference) -> Encoder:
         if reference not in self._loaded:
-            encoder = self._compound(reference) if reference.parts else self._single(reference)
+            encoder = (
+                self._compound(reference)
+                if reference.parts
+                else self._single(reference)
+                if reference.layer is None
+                else self._layer(reference)
+            )
             if self._protocol.imagenet_stats and reference.kind in WEIGHTED:
                 from bandprobe.encoders.preprocessing import IMAGENET
 
@@ -156,6 +163,11 @@ class _Loader:
             precision=self._precision,
             abs_uint8=self._protocol.abs_uint8,
         )
+
+    def _layer(self, reference: Reference) -> Encoder:
+        from bandprobe.encoders.layers import LayerEncoder
+
+        return LayerEncoder(self(reference.whole), reference.layer or 0, reference.name)
 
     def _single(self, reference: Reference) -> Encoder:
         place, target, name = self._place, reference.target, reference.name

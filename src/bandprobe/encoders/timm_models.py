@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bandprobe.encoders.blocks import Block, of_timm
 from bandprobe.encoders.checkpoint import hub_error, one_line, state_sha256
 from bandprobe.encoders.extras import import_extra
 from bandprobe.encoders.initialisation import drawn
@@ -62,6 +63,10 @@ class TimmEncoder(Encoder):
                 f"Resize them, e.g. geometry squash:{own}."
             ) from error
         self._proven.add((height, width))
+
+    def blocks(self) -> list[Block]:
+        """See `blocks.of_timm`."""
+        return of_timm(self._model)
 
     def _embed(self, pixels: Tensor) -> Tensor:
         output = self._model(pixels)

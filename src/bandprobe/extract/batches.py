@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import local
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from bandprobe.encoders import Encoder
+from bandprobe.encoders.layers import embed_together
 from bandprobe.extract.memory import halve, largest, settle
 from bandprobe.extract.plan import Condition
 from bandprobe.filters import FilterBank, References
@@ -18,6 +20,14 @@ from bandprobe.machine import out_of_memory
 from bandprobe.store import Rows
 
 _of_this_thread = local()
+
+
+class Embedded(NamedTuple):
+    """Rows under one condition, and the forward passes they took: none where they came with those before."""
+
+    condition: Condition
+    rows: Rows
+    passes: int
 
 
 def embedded(
@@ -28,7 +38,7 @@ def embedded(
     *,
     references: References | None,
     abs_uint8: bool,
-) -> Iterator[tuple[Condition, Rows]]:
+) -> Iterator[Embedded]:
     """The rows of a batch, one condition after the other; in smaller batches where the memory does not do.
 
     Args:
@@ -40,7 +50,7 @@ def embedded(
         abs_uint8: filter as the published code does.
 
     Yields:
-        A condition with rows of some of the images: over all that is yielded, each pair of an image and a
+        Rows of some of the images under a condition: over all that is yielded, each pair of an image and a
         condition comes once.
 
     Raises:
@@ -53,9 +63,9 @@ def embedded(
         try:
             with _stream(encoders[0].device):
                 bank = _bank(encoders, conditions, pixels, references, abs_uint8)
-                for condition, rows in _rows(encoders, conditions, ids[part], pixels[part], bank):
-                    done.add(condition)
-                    yield condition, rows
+                for found in _rows(encoders, conditions, ids[part], pixels[part], bank):
+                    done.add(found.condition)
+                    yield found
         except Exception as error:
             if not out_of_memory(error):
                 raise
@@ -92,16 +102,19 @@ def _rows(
     ids: Sequence[str],
     pixels: NDArray[np.uint8],
     bank: FilterBank,
-) -> Iterator[tuple[Condition, Rows]]:
+) -> Iterator[Embedded]:
     """Conditions of one batch, the filters outermost so that each runs once."""
     images = _uploaded(pixels, encoders[0].device).permute(0, 3, 1, 2).contiguous().float() / 255
     wanted, named = set(conditions), np.array(ids, dtype=object)
     for done in bank.measured(images, ids):
         shares = done.clipped_share.cpu().numpy(), done.ac_removed.float().cpu().numpy()
-        for encoder in encoders:
-            if (encoder.name, done.filter) in wanted:
-                vectors = encoder.embed(done.images).cpu().numpy()
-                yield (encoder.name, done.filter), Rows(named, vectors, *shares)
+        asked = [encoder for encoder in encoders if (encoder.name, done.filter) in wanted]
+        for served in embed_together(asked, done.images):
+            # All of a pass before any is handed on: what memory cannot hold is done again as a whole.
+            vectors = [(encoder.name, found.cpu().numpy()) for encoder, found in served]
+            for place, (name, values) in enumerate(vectors):
+                rows = Rows(named, values, *shares)
+                yield Embedded((name, done.filter), rows, 0 if place else len(named))
 
 
 def _uploaded(pixels: NDArray[np.uint8], device: torch.device) -> torch.Tensor:

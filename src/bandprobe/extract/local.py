@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 from bandprobe import progress
-from bandprobe.extract.batches import embedded
+from bandprobe.extract.batches import Embedded, embedded
 from bandprobe.extract.lanes import in_lanes, lanes
 from bandprobe.extract.memory import suitable
 from bandprobe.extract.pending import Pending
-from bandprobe.extract.plan import Condition, Job
+from bandprobe.extract.plan import Job
 from bandprobe.extract.task import Extraction, Task
-from bandprobe.store import EmbeddingStore, Rows
+from bandprobe.store import EmbeddingStore
 
 
 def fill(
@@ -36,7 +36,7 @@ def fill(
     count = lanes(device)
     size = batch_size or suitable(task.encoders, task.pictures.grid.size)
 
-    def work(batch: Job) -> Iterator[tuple[Condition, Rows]]:
+    def work(batch: Job) -> Iterator[Embedded]:
         ids, pixels, lost = task.pictures.read(batch.image_ids, task.paths, batch.specs, read_by)
         report.lose(lost, task.paths)
         if ids:
@@ -57,10 +57,10 @@ def fill(
     ):
         read_by = map if pool is None else pool.map
         batches = task.plan.batches(shared_out(size, count) if device.type == "cpu" else size)
-        for place, (condition, rows) in in_lanes(work, batches, count):
-            pending.add(condition, place, rows)
-            report.passes += len(rows.image_id)
-            step(len(rows.image_id))
+        for place, found in in_lanes(work, batches, count):
+            pending.add(found.condition, place, found.rows)
+            report.passes += found.passes
+            step(found.passes)
             pending.flush_if_due()
 
 

@@ -11,6 +11,7 @@ import torch
 
 from bandprobe import progress
 from bandprobe.encoders import Encoder
+from bandprobe.encoders.layers import embed_together
 from bandprobe.errors import EncoderError
 from bandprobe.machine import out_of_memory
 
@@ -37,8 +38,8 @@ def suitable(encoders: Sequence[Encoder], shape: tuple[int, int]) -> int:
         for _ in range(2):  # the first makes room and picks its kernels
             _wait(device)
             start = time.perf_counter()
-            for encoder in encoders:
-                encoder.embed(images)
+            for _ in embed_together(encoders, images):
+                pass
             _wait(device)
             taken = time.perf_counter() - start
         return taken

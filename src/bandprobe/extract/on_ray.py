@@ -15,13 +15,14 @@ import torch
 from bandprobe import errors, progress
 from bandprobe.cluster import Cluster
 from bandprobe.encoders import Encoder
+from bandprobe.encoders.layers import wholes
 from bandprobe.encoders.origin import Origin
 from bandprobe.errors import BandprobeError, EncoderError
 from bandprobe.extract.lanes import lanes
 from bandprobe.extract.local import shared_out
 from bandprobe.extract.plan import Plan, plan
 from bandprobe.extract.ray_worker import Foreman, Work, Worker, decode
-from bandprobe.extract.task import Extraction, Task
+from bandprobe.extract.task import Extraction, Task, passes_of
 from bandprobe.store import EmbeddingStore
 
 _PART = 256 * 2**20  # bytes of embeddings that a worker holds, in parts of all conditions
@@ -62,7 +63,7 @@ def fill(
     cluster.check(
         [task.paths[image] for job in task.plan.jobs for image in job.image_ids],
         [store.root] if isinstance(store.root, Path) else [],
-        sum(encoder.nbytes for encoder in task.encoders),
+        sum(encoder.nbytes for encoder in wholes(task.encoders)),
     )
     # As many as a lane of this machine takes: a vector's last bits depend on it.
     own = torch.device("cpu")
@@ -92,7 +93,7 @@ def fill(
                 done += passes
                 step(passes)
             wanted = {image for job in left.jobs for image in job.image_ids} - report.lost
-            before, left = left, plan(store, sorted(wanted), task.wanted)
+            before, left = left, plan(store, sorted(wanted), task.wanted, passes_of(task.encoders))
             if not left.passes:
                 return
             images = sum(len(job.image_ids) for job in left.jobs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bandprobe.filters import Filter
@@ -26,7 +26,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """The work of an extraction: `passes` to do, `saved` by what the store holds."""
+    """The work of an extraction: `passes` to do, `saved` by what the store holds.
+
+    A pass is one image through one encoder under one filter; it gives all layers that are lacking at once.
+    """
 
     jobs: tuple[Job, ...]
     passes: int
@@ -39,13 +42,20 @@ class Plan:
                 yield Job(job.image_ids[start : start + size], job.conditions)
 
 
-def plan(store: EmbeddingStore, image_ids: Sequence[str], wanted: Mapping[Condition, Fingerprint]) -> Plan:
+def plan(
+    store: EmbeddingStore,
+    image_ids: Sequence[str],
+    wanted: Mapping[Condition, Fingerprint],
+    wholes: Mapping[str, str] | None = None,
+) -> Plan:
     """Group the images by the conditions they lack.
 
     Args:
         store: where finished embeddings lie.
         image_ids: every image wanted.
         wanted: each condition with its fingerprint, in the order to compute them.
+        wholes: by encoder, whose passes give its vectors: its own name, the default, or of a layer the whole
+            encoder's.
 
     Returns:
         The jobs, in an order that depends on ids and conditions alone: batches cut from them are the same
@@ -62,5 +72,9 @@ def plan(store: EmbeddingStore, image_ids: Sequence[str], wanted: Mapping[Condit
         if lacking:
             groups.setdefault(lacking, []).append(image)
     jobs = tuple(Job(tuple(images), lacking) for lacking, images in groups.items())
-    passes = sum(len(job.image_ids) * len(job.conditions) for job in jobs)
-    return Plan(jobs, passes, len(ids) * len(wanted) - passes)
+
+    def shared(conditions: Iterable[Condition]) -> int:
+        return len({((wholes or {}).get(encoder, encoder), spec) for encoder, spec in conditions})
+
+    passes = sum(len(job.image_ids) * shared(job.conditions) for job in jobs)
+    return Plan(jobs, passes, len(ids) * shared(wanted) - passes)

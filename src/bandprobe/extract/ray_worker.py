@@ -146,7 +146,7 @@ class Worker:
             if not ids:
                 continue
             conditions = work.jobs[part.column("job")[0].as_py()]
-            for condition, found in embedded(
+            for found in embedded(
                 self._encoders,
                 conditions,
                 ids,
@@ -154,8 +154,8 @@ class Worker:
                 references=work.pictures.references,
                 abs_uint8=work.abs_uint8,
             ):
-                gathered.setdefault(condition, []).append(found)
-                passes += len(found.image_id)
+                gathered.setdefault(found.condition, []).append(found.rows)
+                passes += found.passes
         for condition, some in gathered.items():
             columns = (
                 np.concatenate([getattr(one, name) for one in some]) for name in Rows.__dataclass_fields__

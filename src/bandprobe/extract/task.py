@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bandprobe.encoders import Encoder, distinct
+from bandprobe.encoders.layers import whole_of
 from bandprobe.errors import InputError
 from bandprobe.extract.pictures import Pictures
 from bandprobe.extract.plan import Condition, Plan, plan
@@ -22,7 +23,7 @@ from bandprobe.store import EmbeddingStore, Fingerprint, fingerprint
 class Extraction:
     """What an extraction did."""
 
-    passes: int = 0  # encoder forward passes: images x conditions
+    passes: int = 0  # encoder forward passes: images x conditions, layers of one encoder sharing theirs
     saved: int = 0  # passes that the store made unnecessary
     left_out: dict[str, str] = field(default_factory=dict)  # path -> reason
     lost: set[str] = field(default_factory=set)  # the ids of those images
@@ -118,10 +119,15 @@ def tasks(
             if shared is not None:
                 for (name, _), made_with in wanted.items():
                     store.adopt(shared, name, made_with)
-            lacking = plan(store, list(paths), wanted)
+            lacking = plan(store, list(paths), wanted, passes_of(members))
             pictures = Pictures(grid, parse_colour(background), max_pixels, references)
             found.append(Task(members, wanted, lacking, paths, pictures, protocol.abs_uint8))
     return found
+
+
+def passes_of(encoders: Sequence[Encoder]) -> dict[str, str]:
+    """By encoder, whose passes give its vectors: its own, or of a layer the whole encoder's."""
+    return {encoder.name: whole_of(encoder).name for encoder in encoders}
 
 
 def grid_of(encoder: Encoder, geometry: Geometry | None) -> Geometry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bandprobe.analysis.layers import where_lost
 from bandprobe.report import html
 from bandprobe.report import page_tables as views
 from bandprobe.report.arrangement import Arrangement
@@ -13,6 +14,7 @@ from bandprobe.report.compare import Comparison, averages
 from bandprobe.report.compare_figure import compare_group
 from bandprobe.report.entropy_figures import entropy_groups
 from bandprobe.report.figures import FigureGroup
+from bandprobe.report.layer_figures import layer_groups, layer_table
 from bandprobe.report.mmd_figures import mmd_groups
 from bandprobe.report.run_directory import ANALYSES, Run
 
@@ -68,6 +70,19 @@ def analysis_sections(
                 bands_groups(claimed, tested),
                 [bands_table(claimed, tested)],
                 figure="bands",
+            )
+        )
+    if "layers" in run.analyses:
+        layers = run.analyses["layers"]
+        found.append(
+            html.Section(
+                "layers",
+                "Layer by layer",
+                "Probes on the vector behind every block, before any norm that follows the last: where in each "
+                "encoder what they live on is gained and lost. Every number is in layers.csv.",
+                layer_groups(layers),
+                [layer_table(layers)],
+                where_lost(layers),
             )
         )
     if "calibration" in run.analyses:

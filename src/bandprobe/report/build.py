@@ -43,7 +43,7 @@ from bandprobe.report.spectrum_figures import DEFAULT_VIEW, SpectrumView
 from bandprobe.report.summary import headlines, is_native, question, warnings
 
 FIGURES = (
-    "heatmap", "curves", "spectrum", "matrix", "compare", "mmd", "entropy", "correspondence", "bands",
+    "heatmap", "curves", "spectrum", "matrix", "compare", "mmd", "entropy", "correspondence", "bands", "layers",
 )  # fmt: skip
 """How the names of a report's figures begin."""
 IMAGES = 7_500_000  # characters that figures and pictures may take; the page stays below 10 MB

@@ -141,6 +141,11 @@ def analyses(run: Run) -> Iterator[Sentence]:
                 *in_line(parts, ", ", " and "),
                 ", with jackknife intervals.",
             ]
+    if "layers" in held:
+        yield [
+            "Probes were also trained on the vector behind every block, before any norm that follows the last: the class "
+            "token, or where there is none the mean over patch tokens or positions."
+        ]
     if "claims" in held:
         yield [
             "Claims, their statistics and margins were fixed before any number was seen; a verdict needs the whole 95% "

@@ -177,7 +177,8 @@ def _with_encoder(file: ProbeFile, folder: Path) -> tuple[ProbeFile, str]:
     An encoder in a folder of one's own comes along, if its weights are safetensors. A path of this machine is never
     published.
     """
-    tokens = "#tokens" if file.source.endswith("#tokens") else ""
+    what = re.search(r"#(tokens|layer\d+)$", file.source)
+    tokens = what[0] if what else ""
     try:
         reference: Reference | None = resolve(file.source)
     except EncoderError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bandprobe.encoders.compound_names import LAYER
 from bandprobe.errors import InputError
 
 REQUIRED = (
@@ -59,6 +60,19 @@ ANALYSES = {
         "strength",
         "p_value",
     ),
+    "layers": (
+        "encoder",
+        "layer",
+        "layers",
+        "curve",
+        "mask",
+        "measure",
+        "filter",
+        "value",
+        "low",
+        "high",
+        "note",
+    ),
     "bands_tested": ("encoder", "trained_on", "train_filter", "tested_on", "outcome"),
     "ablation": ("quantity", "baseline", "switch", "value", "low", "high", "moved"),
 }
@@ -104,8 +118,8 @@ class Run:
 
     Attributes:
         folder: where it lies.
-        results: the tidy table, with `reason`, `ac_removed` and `test` (the tested generator, with its
-            dataset where the run has several) always there.
+        results: the tidy table, less layers that stand beside their encoder, with `reason`, `ac_removed` and
+            `test` (the tested generator, with its dataset where the run has several) always there.
         record: `run.json`, or an empty mapping.
         spectra: `spectra.npz`, or None.
         left_out: `left-out.csv`, or None.
@@ -127,13 +141,34 @@ def read_run(folder: Path) -> Run:
         InputError: `results.parquet` is missing, unreadable, empty or lacks a column, or another
             file of the run is damaged.
     """
+    results, analyses = _read_results(folder), _read_analyses(folder)
+    tables = [
+        results,
+        *(table for name, table in analyses.items() if name != "layers" and "encoder" in table),
+    ]
+    beside = layers_beside(name for table in tables for name in table["encoder"].unique())
+    if beside:
+        results = results[~results["encoder"].isin(beside)].reset_index(drop=True)
+        analyses = {
+            name: table if "encoder" not in table else table[~table["encoder"].isin(beside)]
+            for name, table in analyses.items()
+        }
     return Run(
         folder=folder,
-        results=_read_results(folder),
+        results=results,
         record=_read_record(folder / "run.json"),
         spectra=read_spectra(folder / "spectra.npz"),
         left_out=_read_left_out(folder / "left-out.csv"),
-        analyses=_read_analyses(folder),
+        analyses={name: table for name, table in analyses.items() if len(table)},
+    )
+
+
+def layers_beside(encoders: Iterable[str]) -> frozenset[str]:
+    """The layers among encoders' names whose whole encoder is there too: the page shows them together, in one
+    section, and not as encoders of their own."""
+    names = set(encoders)
+    return frozenset(
+        name for name in names if (layer := LAYER.search(name)) and name[: layer.start()] in names
     )
 
 

@@ -53,6 +53,10 @@ def analyses(
     A run that is only compared with another needs what switches of the protocol can move.
     """
     asked, compared, seed = plan.settings.analysis, plan.base is not None, plan.settings.run.seed
+    # Layers beside their whole encoder have an analysis of their own, and every other would take as many times longer.
+    shown = [probe for probe in trained if probe.encoder not in plan.beside]
+    named = [name for name in plan.sources if name not in plan.beside]
+    layered = any(one.layer for one in plan.encoders)
 
     def mmd(path: Path) -> None:
         from bandprobe.analysis.shift import shift
@@ -60,9 +64,9 @@ def analyses(
         found = shift(
             store,
             table,
-            trained,
+            shown,
             list(dict.fromkeys([*plan.test_filters, "none"])),
-            encoders=list(plan.sources),
+            encoders=named,
             samples=asked.samples,
             seed=seed,
             biased=plan.protocol.biased_mmd,
@@ -72,7 +76,11 @@ def analyses(
     def entropy(path: Path) -> None:
         from bandprobe.analysis.entropy import entropy as measured
 
-        names = [one.name for one in plan.encoders if not one.is_detector and one.kind != "table"]
+        names = [
+            one.name
+            for one in plan.encoders
+            if not one.is_detector and one.kind != "table" and one.name not in plan.beside
+        ]
         if not names:
             return
         twins = embedding.twins(table) if asked.twin else []
@@ -95,8 +103,13 @@ def analyses(
             train(plan, store, table, plan.train_filters, replicate=number)
             for number in range(1, plan.settings.probes.seeds)
         ]
-        found = judged(store, table, trained, replicates, filters=plan.test_filters, seed=seed)
+        found = judged(store, table, shown, replicates, filters=plan.test_filters, seed=seed)
         write_table(found, path)
+
+    def layers(path: Path) -> None:
+        from bandprobe.analysis.layers import by_layer
+
+        write_table(by_layer(store, table, trained, filters=plan.test_filters, seed=seed), path)
 
     def calibration(path: Path) -> None:
         from bandprobe.analysis.calibration_transfer import calibration_transfer
@@ -105,14 +118,14 @@ def analyses(
             (spec for spec in ("none", "identity") if spec in plan.test_filters), plan.test_filters[0]
         )
         found = calibration_transfer(
-            store, table, trained, filters=[plain], everywhere=plan.everywhere, seed=seed
+            store, table, shown, filters=[plain], everywhere=plan.everywhere, seed=seed
         )
         write_table(found, path)
 
     def bands(path: Path) -> None:
         from bandprobe.analysis.bands import bands as located
 
-        found = located(store, band_images(plan, table), trained, train_filters=plan.everywhere, seed=seed)
+        found = located(store, band_images(plan, table), shown, train_filters=plan.everywhere, seed=seed)
         write_table(found.claimed, path)
         write_table(found.tested, path.with_name("bands_tested.csv"))
 
@@ -136,6 +149,7 @@ def analyses(
         ("mmd", plan.folder / "mmd.csv", mmd if asked.mmd else None),
         ("entropy", plan.folder / "entropy.csv", entropy if asked.entropy and not compared else None),
         ("claims", plan.folder / "claims.csv", claims if asked.claims and not compared else None),
+        ("layers", plan.folder / "layers.csv", layers if layered and not compared else None),
         (
             "calibration",
             plan.folder / "calibration.csv",
@@ -143,5 +157,5 @@ def analyses(
         ),
         ("bands", plan.folder / "bands.csv", bands if asked.bands and not compared else None),
         ("spectrum", plan.folder / "spectra.npz", spectrum if asked.spectrum else None),
-        *of_pictures(plan, embedding, table, trained),
+        *of_pictures(plan, embedding, table, shown),
     ]

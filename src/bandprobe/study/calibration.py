@@ -200,10 +200,8 @@ def _timed(
     ids = [f"{number:064x}" for number in range(len(pixels))]
 
     def work(_: int) -> Iterator[int]:
-        for _condition, rows in embedded(
-            [encoder], conditions, ids, pixels, references=None, abs_uint8=False
-        ):
-            yield len(rows.image_id)
+        for found in embedded([encoder], conditions, ids, pixels, references=None, abs_uint8=False):
+            yield found.passes
 
     start = time.perf_counter()
     passes = sum(n for _, n in in_lanes(work, range(batches), count))

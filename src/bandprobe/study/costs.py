@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from bandprobe.encoders import load_table, resolve, twin
 from bandprobe.encoders.catalogue import ENTRIES
 from bandprobe.encoders.flops import PassCost, pass_cost
 from bandprobe.images.geometry import Geometry
-from bandprobe.study.passes import Passes, Scope, Scopes
+from bandprobe.study.passes import Added, Passes, Scope, Scopes
 
 if TYPE_CHECKING:
     from bandprobe.encoders import Reference
@@ -37,7 +38,7 @@ class Share:
         to_do: passes: images x conditions, less what is saved.
         saved: passes that the store, or an earlier stage, makes unnecessary.
         cost: of a pass; None where it cannot be counted.
-        values: numbers in a vector.
+        values: numbers in a vector; of an encoder with layers, in those of all that a pass gives.
     """
 
     stage: str
@@ -121,11 +122,11 @@ class PassCosts:
 
     def __init__(self, geometry: str) -> None:
         self.size = None if geometry == "native" else Geometry.parse(geometry).size
-        self._known: dict[tuple[str, str, bool], PassCost | None] = {}
+        self._known: dict[tuple[str, str, bool, int | None], PassCost | None] = {}
 
     def __call__(self, reference: Reference) -> PassCost | None:
         """One pass; None where it cannot be counted."""
-        key = reference.kind, reference.target, reference.tokens
+        key = reference.kind, reference.target, reference.tokens, reference.layer
         if key not in self._known:
             self._known[key] = pass_cost(reference, self.size)
         return self._known[key]
@@ -158,8 +159,14 @@ def costs(plan: Plan, people: Population, of_pass: PassCosts, store: EmbeddingSt
         parts = [(scope, filters) for scope, filters in parts if scope.n]
         if not references or not parts:
             return
-        counted = {one.name: [passes.add(one.name, *part) for part in parts] for one in references}
+        together: dict[str, list[Reference]] = {}
         for one in references:
+            together.setdefault(one.whole.name, []).append(one)
+        counted: dict[str, list[Added]] = {}
+        for members in together.values():
+            # A pass goes as far as the deepest of what it gives.
+            one = max(members, key=lambda member: math.inf if member.layer is None else member.layer)
+            counted[one.name] = [passes.add([member.name for member in members], *part) for part in parts]
             cost = of_pass(one)
             shares.append(
                 Share(
@@ -170,7 +177,7 @@ def costs(plan: Plan, people: Population, of_pass: PassCosts, store: EmbeddingSt
                     sum(each.to_do for each in counted[one.name]),
                     sum(each.saved for each in counted[one.name]),
                     cost,
-                    _values(one, of_pass),
+                    sum(_values(member, of_pass) for member in members),
                 )
             )
         grids = 1 if of_pass.size else len({cost.size for one in references if (cost := of_pass(one))}) or 1
@@ -184,7 +191,11 @@ def costs(plan: Plan, people: Population, of_pass: PassCosts, store: EmbeddingSt
     ask("study", finished, [(scopes.test, tested)])
     asked = plan.settings.analysis
     if asked.bands and plan.base is None:
-        ask("bands", [*probed, *finished], [(scopes.bands, band_bank.CONDITIONS)])
+        ask(
+            "bands",
+            [one for one in (*probed, *finished) if one.name not in plan.beside],
+            [(scopes.bands, band_bank.CONDITIONS)],
+        )
     if asked.entropy and asked.twin and probed and plan.base is None:
         ask("twins", twins, [(scopes.twins, plan.test_filters)])
     tables = [(one, name) for one, name in zip(plan.encoders, plan.names, strict=True) if one.kind == "table"]
@@ -207,7 +218,7 @@ def conditions(plan: Plan) -> tuple[list[str], list[str]]:
 def _encoders(plan: Plan) -> tuple[list[Reference], list[Reference], list[Reference]]:
     """Those that probes are trained on, finished detectors, and the twins of all."""
     computed = [one for one in plan.encoders if one.kind != "table"]
-    names = [name for name in map(twin, plan.names) if name and name not in plan.names]
+    names = [name for name in map(twin, plan.alone) if name and name not in plan.names]
     return (
         [one for one in computed if not one.is_detector],
         [one for one in computed if one.is_detector],

@@ -75,17 +75,25 @@ class Embedding:
             self._extract(table, table[test], probed, tested, self.passes)
         self._extract(table, table[test], finished, tested, self.passes)
         if plan.settings.analysis.bands and plan.base is None:
-            self._extract(table, band_images(plan, table), models, band_bank.CONDITIONS, self.band_passes)
+            located = [model for model in models if model.name not in plan.beside]
+            self._extract(table, band_images(plan, table), located, band_bank.CONDITIONS, self.band_passes)
         for name, reference in zip(plan.names, plan.encoders, strict=True):
             if reference.kind == "table":
                 loaded[name] = self._import(name, table, list(dict.fromkeys([*tested, *trained])))
         return [loaded[name] for name in plan.names]
 
     def models(self) -> list[Encoder]:
-        """The encoders that probes are trained on, loaded anew: neither detectors of one's own nor tables."""
+        """The encoders that probes are trained on, loaded anew: no detectors of one's own, no tables, and of an
+        encoder with its layers the encoder alone."""
         plan = self._plan
         named = zip(plan.names, plan.encoders, strict=True)
-        return self._load([name for name, one in named if one.kind != "table" and not one.is_detector])
+        return self._load(
+            [
+                name
+                for name, one in named
+                if one.kind != "table" and not one.is_detector and one.name not in plan.beside
+            ]
+        )
 
     def twins(self, table: pd.DataFrame) -> list[str]:
         """Embed the images of the entropy analysis with every encoder's random-weight twin.
@@ -98,7 +106,7 @@ class Embedding:
 
         plan = self._plan
         models = self._load(
-            [name for name in map(encoders.twin, plan.names) if name and name not in plan.names]
+            [name for name in map(encoders.twin, plan.alone) if name and name not in plan.names]
         )
         images = sampled(table, plan.settings.analysis.samples, plan.settings.run.seed, LEAST)
         self._extract(table, images, models, plan.test_filters, self.twin_passes)

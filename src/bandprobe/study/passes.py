@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -122,25 +122,27 @@ class Passes:
         self._held: dict[tuple[str, str], set[str]] = {}
         self._of_test: set[tuple[str, str]] = set()  # conditions that every test image has been seen under
 
-    def add(self, encoder: str, scope: Scope, filters: Iterable[str]) -> Added:
-        """Ask for images under filters."""
+    def add(self, encoders: Sequence[str], scope: Scope, filters: Iterable[str]) -> Added:
+        """Ask for images under filters, of encoders that share their passes: one, or layers of one."""
         to_do, asked, opened = 0, 0, 0
         lacking: set[str] = set()
         for spec in dict.fromkeys(filters):
-            condition = encoder, spec
+            conditions = [(encoder, spec) for encoder in encoders]
             asked += scope.n
             if scope.ids is None:
-                new = 0 if scope.within_test and condition in self._of_test else scope.n
+                new = 0 if scope.within_test and self._of_test.issuperset(conditions) else scope.n
                 opened = max(opened, new)
                 if scope.holds_test:
-                    self._of_test.add(condition)
+                    self._of_test.update(conditions)
             else:
-                held = self._of(condition)
-                missing = scope.ids - held if held else scope.ids
+                held = [self._of(condition) for condition in conditions]
+                there = held[0] if len(held) == 1 else set.intersection(*held)
+                missing = scope.ids - there if there else scope.ids
                 new = len(missing)
                 if new and len(lacking) < scope.n:
                     lacking |= missing
-                held |= missing
+                for stored in held:
+                    stored.update(missing)
                 opened = len(lacking)
             to_do += new
         return Added(to_do, asked - to_do, opened)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bandprobe.cluster import Cluster
-from bandprobe.encoders import distinct, expand_names, resolve
+from bandprobe.encoders import distinct, expand_names, resolve, with_layers
 from bandprobe.errors import EncoderError, InputError
 from bandprobe.filters import check, expand
 from bandprobe.images.equalise import AUTO, Equalise
@@ -65,6 +65,10 @@ class Plan:
                 "[data] equalise needs one grid for all encoders; got geometry = 'native'. Name one, e.g. squash:224."
             )
         names = expand_names(settings.encoders.names)
+        if settings.encoders.layers:
+            if settings.probes.head == "attention":
+                raise InputError("[encoders] layers gives one vector a layer; head 'attention' needs tokens.")
+            names = with_layers(names, settings.encoders.layers)
         if settings.probes.head == "attention":
             names = [_with_tokens(name) for name in names]
         encoders = [resolve(name) for name in names]
@@ -111,6 +115,21 @@ class Plan:
     def protocol(self) -> Protocol:
         """The switches that are on."""
         return self.settings.run.switches
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """The layers whose whole encoder is in the study too: they are shown layer by layer, not one by one."""
+        there = {encoder.name for encoder in self.encoders}
+        return frozenset(
+            encoder.name for encoder in self.encoders if encoder.layer and encoder.whole.name in there
+        )
+
+    @property
+    def alone(self) -> list[str]:
+        """The encoders as the study names them, less the layers beside them."""
+        return [
+            name for name, one in zip(self.names, self.encoders, strict=True) if one.name not in self.beside
+        ]
 
     @property
     def sources(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -154,16 +154,21 @@ def _plans(plan: Plan) -> Iterator[tuple[str, Plan]]:
         yield "no bands", _with(plan, asked.model_copy(update={"bands": False}))
     if asked.twin and asked.entropy:
         yield "no twins", _with(plan, asked.model_copy(update={"twin": False}))
-    if len(plan.encoders) > 1:
-        for at, encoder in enumerate(plan.encoders):
-            yield (
-                f"no {encoder.name}",
-                replace(
-                    plan,
-                    names=(*plan.names[:at], *plan.names[at + 1 :]),
-                    encoders=(*plan.encoders[:at], *plan.encoders[at + 1 :]),
-                ),
-            )
+    if plan.beside:
+        yield "no layers", _without(plan, plan.beside)
+    wholes = list(dict.fromkeys(encoder.whole.name for encoder in plan.encoders))
+    for whole in wholes if len(wholes) > 1 else ():
+        yield f"no {whole}", _without(plan, {one.name for one in plan.encoders if one.whole.name == whole})
+
+
+def _without(plan: Plan, names: Collection[str]) -> Plan:
+    """The plan less some encoders."""
+    kept = [at for at, encoder in enumerate(plan.encoders) if encoder.name not in names]
+    return replace(
+        plan,
+        names=tuple(plan.names[at] for at in kept),
+        encoders=tuple(plan.encoders[at] for at in kept),
+    )
 
 
 def _with(plan: Plan, analysis: Analysis) -> Plan:

@@ -29,6 +29,7 @@ def names(plan: Plan) -> list[str]:
         "mmd": asked.mmd,
         "entropy": asked.entropy and whole,
         "claims": asked.claims and whole,
+        "layers": any(one.layer for one in plan.encoders) and whole,
         "calibration": asked.calibration and whole,
         "bands": asked.bands and whole,
         "spectrum": asked.spectrum,

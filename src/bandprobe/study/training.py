@@ -34,6 +34,8 @@ def train(
     trained: list[ProbeFile] = []
     groups: dict[tuple[str, ...], dict[str, str]] = {}
     for encoder, name in zip(plan.encoders, plan.names, strict=True):
+        if replicate and encoder.name in plan.beside:  # claims are made about whole encoders
+            continue
         if encoder.is_detector:
             trained += [] if replicate else probes.finished(store, {encoder.name: name}, folder)
             continue
