@@ -20,7 +20,10 @@ from bandprobe.filters.degradations import FAMILIES, SEVERITIES, Degradation, Fa
 def pictures(size: int) -> NDArray[np.float32]:
     """Procedural photographs, (12, 3, size, size)."""
     made = np.stack([photograph(number, "degradations", size=size, seed=0)[0] for number in range(12)])
-    return np.ascontiguousarray(made.transpose(0, 3, 1, 2), dtype=np.float32) / 255
+    images: NDArray[np.float32] = np.ascontiguousarray(
+        made.transpose(0, 3, 1, 2), dtype=np.float32
+    ) / np.float32(255)
+    return images
 
 
 def psnr(changed: NDArray[Any], images: NDArray[np.float32]) -> float:
