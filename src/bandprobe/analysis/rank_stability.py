@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandprobe.analysis.robustness_grid import Condition
+from bandprobe.filters.degradations import Condition
 from bandprobe.metrics.ordered_pairs import Pairs, order
 from bandprobe.metrics.rank_agreement import kendall_tau_b, leader_stays, spearman
 

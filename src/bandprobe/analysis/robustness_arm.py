@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bandprobe.analysis.robustness_grid import Arm, Condition, Resampling, Tally
+from bandprobe.analysis.robustness_grid import Arm, Resampling, Tally
 from bandprobe.analysis.score_cells import ScoreCells
 from bandprobe.analysis.test_set import TestSet
+from bandprobe.filters.degradations import Condition
 from bandprobe.metrics.bootstrap import differences, intervals
 from bandprobe.metrics.intervals import delong_paired, normal_quantile, on_logit
 from bandprobe.metrics.replication import replicates

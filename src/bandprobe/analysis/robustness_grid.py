@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +13,10 @@ from bandprobe.analysis.hierarchy import FEWEST, generator_weights
 from bandprobe.analysis.score_cells import Cell
 from bandprobe.analysis.test_set import TestSet
 from bandprobe.errors import InputError
-from bandprobe.filters.degradations import FAMILIES, PRESET, degradation_of
+from bandprobe.filters.degradations import PRESET, Condition, graded
 from bandprobe.metrics.resampling import Counts, Resamples, draw_counts
 
-REFERENCE = "none"  # the degradation of what others are compared with
-FEWEST_SEVERITIES = 2  # of one family, for a grid of severities
-
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A test filter: its degradation, `none` for the reference, and its severity, 0 for the reference."""
-
-    spec: str
-    degradation: str
-    severity: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +63,7 @@ def arms_of(cells: Iterable[Cell]) -> list[Arm]:
         shared = [
             spec for spec in next(iter(probes.values())) if all(spec in specs for specs in probes.values())
         ]
-        for before, conditions in _conditions(shared).items():
+        for before, conditions in graded(shared).items():
             found.append(Arm(encoder, train_filter, before, tuple(probes), conditions))
     if not found:
         raise InputError(
@@ -84,33 +71,6 @@ def arms_of(cells: Iterable[Cell]) -> list[Arm]:
             f'(or "{PRESET}-jpeg" ...) to [filters] test, and "lowpass:0.5nyq+{PRESET}" for the same after a filter.'
         )
     return found
-
-
-def holds_degradations(specs: Sequence[str]) -> bool:
-    """Whether test filters make a robustness table.
-
-    Args:
-        specs: canonical.
-    """
-    return bool(_conditions(specs))
-
-
-def _conditions(specs: Sequence[str]) -> dict[str, tuple[Condition, ...]]:
-    """By what comes before: the reference and the degradations of it."""
-    order = {family.name: number for number, family in enumerate(FAMILIES)}
-    found: dict[str, list[Condition]] = {}
-    for spec in specs:
-        read = degradation_of(spec)
-        if read is not None and read.before in specs:
-            found.setdefault(read.before, []).append(Condition(spec, read.family, read.severity))
-    grids = {}
-    for before, conditions in found.items():
-        ordered = sorted(conditions, key=lambda one: (order[one.degradation], one.severity))
-        families = [list(of) for _, of in groupby(ordered, key=lambda one: one.degradation)]
-        kept = [one for family in families if len(family) >= FEWEST_SEVERITIES for one in family]
-        if kept:
-            grids[before] = (Condition(before, REFERENCE, 0), *kept)
-    return grids
 
 
 class Resampling:

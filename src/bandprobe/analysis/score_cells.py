@@ -38,6 +38,7 @@ class ScoreCells:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._last: tuple[Any, pd.Index[Any]] | None = None
+        self._apart: tuple[int, Any, Any] | None = None
         try:
             self._file = pq.ParquetFile(path)
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -72,10 +73,7 @@ class ScoreCells:
         """
         found = np.full(len(ids), np.nan)
         for number in self._places.get(cell, ()):
-            part = self._read(number, ["image_id", "logit"])
-            if len(self._held[number]) > 1:
-                names = self._read(number, list(_NAMES)).to_pandas()
-                part = part.filter(pa.array((names == list(cell)).all(axis=1).to_numpy()))
+            part = self._part(number, cell)
             place = self._index(part["image_id"]).get_indexer(pd.Index(ids))
             found[place >= 0] = part["logit"].to_numpy()[place[place >= 0]]
         if missing := int(np.isnan(found).sum()):
@@ -94,6 +92,16 @@ class ScoreCells:
             return [Cell(*(str(one.min) for one in stated))]
         names = self._read(number, list(_NAMES)).to_pandas().drop_duplicates()
         return [Cell(*map(str, row)) for row in names[list(_NAMES)].itertuples(index=False)]
+
+    def _part(self, number: int, cell: Cell) -> Any:
+        """A cell's rows of a row group; of a group with several cells, taken apart once for all of them."""
+        if len(self._held[number]) == 1:
+            return self._read(number, ["image_id", "logit"])
+        if self._apart is None or self._apart[0] != number:
+            whole = self._read(number, ["image_id", "logit", *_NAMES])
+            rows = whole.select(list(_NAMES)).to_pandas().astype(str).groupby(list(_NAMES), sort=False).indices
+            self._apart = number, whole.select(["image_id", "logit"]), rows
+        return self._apart[1].take(pa.array(self._apart[2][tuple(cell)]))
 
     def _index(self, ids: Any) -> pd.Index[Any]:
         """The images of a cell; all cells of a study have the same."""

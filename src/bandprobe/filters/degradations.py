@@ -10,10 +10,14 @@ share or a sigma refers to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 SEVERITIES = (1, 2, 3, 4, 5)
+FEWEST_SEVERITIES = 2  # of one family, for a grid of severities
+REFERENCE = "none"  # the degradation of what others are compared with
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,21 @@ class Degradation:
     before: str
 
 
+@dataclass(frozen=True)
+class Condition:
+    """A test filter as a grid of severities has it.
+
+    Attributes:
+        spec: canonical.
+        degradation: a name in `FAMILIES`; `none` for what others are compared with.
+        severity: 1 to 5; 0 for what others are compared with.
+    """
+
+    spec: str
+    degradation: str
+    severity: int
+
+
 def presets() -> dict[str, tuple[str, ...]]:
     """`robustness`, which is all of them and what they are compared with, and `robustness-FAMILY` for each family."""
     families = {f"{PRESET}-{family.name}": ("none", *family.specs) for family in FAMILIES}
@@ -136,6 +155,34 @@ def degradation_of(spec: str) -> Degradation | None:
         if spec.endswith(f"+{known}"):
             return Degradation(family, severity, spec.removesuffix(f"+{known}"))
     return None
+
+
+def graded(specs: Sequence[str]) -> dict[str, tuple[Condition, ...]]:
+    """The grids of severities among test filters, by what comes before the degradations.
+
+    A degradation counts where what comes before it is a test filter as well, and its family in two severities or more.
+
+    Args:
+        specs: canonical.
+
+    Returns:
+        For each filter before (`none` where they are alone) itself, then its degradations, families in their order,
+        mildest first; empty without such a grid.
+    """
+    order = {family.name: number for number, family in enumerate(FAMILIES)}
+    found: dict[str, list[Condition]] = {}
+    for spec in specs:
+        read = degradation_of(spec)
+        if read is not None and read.before in specs:
+            found.setdefault(read.before, []).append(Condition(spec, read.family, read.severity))
+    grids = {}
+    for before, conditions in found.items():
+        ordered = sorted(conditions, key=lambda one: (order[one.degradation], one.severity))
+        families = [list(of) for _, of in groupby(ordered, key=lambda one: one.degradation)]
+        kept = [one for family in families if len(family) >= FEWEST_SEVERITIES for one in family]
+        if kept:
+            grids[before] = (Condition(before, REFERENCE, 0), *kept)
+    return grids
 
 
 @lru_cache(maxsize=1)
