@@ -116,7 +116,8 @@ class Analysis(_Section):
     `information` re-trains every probe at every test filter, or at those of a list, so that each curve is shown
     as reliance and as information. `twin` puts each encoder's own architecture with random weights beside it in
     `entropy`. `audit` asks what tells the classes apart besides the picture, `bands` which frequencies each probe uses,
-    `calibration` whether thresholds hold on other generators. `samples` images of each source are taken for
+    `calibration` whether thresholds hold on other generators, `robustness` what degradations cost and whether ranks
+    survive them, where the test filters hold such. `samples` images of each source are taken for
     MMD, entropy, spectra, the audit's pixels and the bands. `pd` names the false-alarm rate of the PD@x% shown, by
     default the strictest that the data allow. `sensitivity` maps which frequencies logits and embeddings depend on, by
     a backward pass an image and probe. `pictures` keeps small copies of test images in the run's folder, for the
@@ -132,6 +133,7 @@ class Analysis(_Section):
     audit: bool = True
     calibration: bool = True
     bands: bool = True
+    robustness: bool = True
     samples: int = Field(default=1000, gt=1)
     pd: Literal["auto", "1%", "5%", "10%"] = "auto"
     sensitivity: bool = False

@@ -119,6 +119,14 @@ def test_claims_preset_holds_the_conditions_of_every_claim_and_fits_its_grid() -
         check(spec, (224, 224))
 
 
+def test_a_preset_is_a_link_that_stands_for_many() -> None:
+    chained = [str(spec) for spec in expand("jpeg:75+thesis+flip")]
+    assert chained == [f"jpeg:75+{spec}+flip" for spec in map(str, expand("thesis"))]
+    assert expand("none+thesis") == expand("thesis")
+    with pytest.raises(FilterError, match="39 filters"):
+        parse("lowpass:30px+thesis")
+
+
 def test_what_a_filter_needs() -> None:
     assert [str(f) for f in expand("lowpass:5px,noise:5,fda:0:reference=r,flip") if f.needs_ids] == [
         "noise:5", "fda:0:reference=r",
@@ -167,7 +175,7 @@ def test_units() -> None:
     ("spec", "words"),
     [
         ("lowpas:30px", ["unknown filter 'lowpas'", "'lowpass'"]),
-        ("lowpass:30px+thesis", ["unknown filter 'thesis'", "chain"]),
+        ("lowpass:30px+thesis:2", ["unknown filter 'thesis'", "A preset takes nothing"]),
         ("lowpass", ["needs a cut-off", "lowpass:30px"]),
         ("lowpass:order=2", ["needs a cut-off"]),
         ("lowpass:30", ["'30'", "px, nyq or cpp"]),

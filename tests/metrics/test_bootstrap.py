@@ -124,6 +124,9 @@ def test_intervals_by_kind() -> None:
         assert high == pytest.approx(ends[1])
     wide = intervals(labels, *cells, draws, level=0.99)
     assert all((wide[m].low <= found[m].low).all() for m in METRICS if m != "pd@1%")
+    some = intervals(labels, *cells, draws, metrics=("pd@10%", "auroc"))
+    assert list(some) == ["auroc", "pd@10%"]
+    assert all(np.array_equal(some[name], found[name]) for name in some)
 
 
 def test_interval_of_brier_spelled_out() -> None:

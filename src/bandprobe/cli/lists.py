@@ -50,7 +50,12 @@ MASK        of inject: bandpass (default), lowpass, highpass or ideal- before
             one of them
 preset      thesis: {thesis}
             claims: {claims} conditions, what the claims of the report are
-            judged on"""
+            judged on
+            robustness: none and {degradations} conditions, eight degradations in
+            five severities each; robustness-FAMILY: those of one of
+            {families}
+            as a link of a chain a preset stands for as many chains:
+            lowpass:0.5nyq+robustness"""
 
 
 def fitted(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
@@ -111,6 +116,7 @@ def filters(json: Json = False, quiet: Quiet = False) -> None:
         bandprobe filters --json
     """
     from bandprobe.filters import KINDS, PRESETS, expand
+    from bandprobe.filters.degradations import FAMILIES, PRESET
 
     if json:
         show(
@@ -140,4 +146,12 @@ def filters(json: Json = False, quiet: Quiet = False) -> None:
     ]
     typer.echo("KIND[:ARGUMENT][:key=value...]\n")
     typer.echo("\n".join(fitted(("filter", "keys", "gain, or what it does"), rows)))
-    typer.echo(_WORDS.format(thesis=", ".join(PRESETS["thesis"]), claims=len(expand("claims"))))
+    families = textwrap.wrap(", ".join(family.name for family in FAMILIES), 60)
+    typer.echo(
+        _WORDS.format(
+            thesis=", ".join(PRESETS["thesis"]),
+            claims=len(expand("claims")),
+            degradations=len(expand(PRESET)) - 1,
+            families=("\n" + 12 * " ").join(families),
+        )
+    )

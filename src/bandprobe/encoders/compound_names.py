@@ -77,16 +77,22 @@ def own_filters(spec: str, name: str) -> list[Filter]:
         EncoderError: no filter, or one that needs more than the image itself.
     """
     kinds = [link.partition(":")[0] for link in spec.split("+")]
+    _check_own(kinds, name)
+    try:
+        found = expand(spec)
+    except FilterError as error:
+        raise EncoderError(f"encoder {name!r}: {error}") from None
+    _check_own([step.kind for chain in found for step in chain.steps], name)  # of what presets hold
+    return found
+
+
+def _check_own(kinds: Sequence[str], name: str) -> None:
     for kind in kinds:
         if kind in _CONDITIONS:
             raise EncoderError(
                 f"encoder {name!r}: {kind} cannot be an encoder's own filter, because it needs more than the "
                 "image. Make it a condition of the study: --filter."
             )
-    try:
-        return expand(spec)
-    except FilterError as error:
-        raise EncoderError(f"encoder {name!r}: {error}") from None
 
 
 def expand_names(names: Sequence[str], folder: Path = Path()) -> list[str]:

@@ -2,10 +2,12 @@
 
 `thesis` is the published sweep on a 224 px grid. `claims` is what the claims of the thesis are judged on: 154
 conditions, in fractions of Nyquist, on grids of at least 100 px. `bands` is what a probe's bands are located by: 41
-conditions, in fractions of Nyquist.
+conditions, in fractions of Nyquist. `robustness` is what happens to pictures on their way: 40 degradations and `none`.
 """
 
 from __future__ import annotations
+
+from bandprobe.filters import degradations
 
 _THESIS = ("identity", "lowpass:1px", "lowpass:5..185/5px")
 
@@ -70,4 +72,5 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "thesis": _THESIS,
     "claims": _claims(),
     "bands": ("identity", *BAND_PASSES, *BAND_STOPS, *RANDOM_STOPS),
+    **degradations.presets(),
 }

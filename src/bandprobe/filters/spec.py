@@ -126,34 +126,36 @@ def expand(specs: str | Iterable[str]) -> list[Filter]:
     given = [specs] if isinstance(specs, str) else list(specs)
     found: dict[Filter, None] = {}
     for text in (part.strip() for parts in given for part in parts.split(",") if part.strip()):
-        for member in PRESETS.get(text, (text,)):
-            chains: list[tuple[Step, ...]] = [()]
-            for link in map(str.strip, member.split("+")):
-                _check_known(link.partition(":")[0], text)
-                steps = read_link(link, text)
-                if len(chains) > 1 and len(chains) * len(steps) > LONGEST_RANGE:
-                    raise FilterError(
-                        f"filter {text[:200]!r}: the ranges of its links may come to at most {LONGEST_RANGE:,} filters "
-                        "together; take longer steps."
-                    )
-                chains = [(*chain, step) for chain in chains for step in steps]
-            found.update(dict.fromkeys(Filter(_normal(chain)) for chain in chains))
+        chains: list[tuple[Step, ...]] = [()]
+        for link in map(str.strip, text.split("+")):
+            meant = _meant(link, text)
+            if len(chains) > 1 and len(chains) * len(meant) > LONGEST_RANGE:
+                raise FilterError(
+                    f"filter {text[:200]!r}: the ranges of its links may come to at most {LONGEST_RANGE:,} filters "
+                    "together; take longer steps."
+                )
+            chains = [(*chain, *steps) for chain in chains for steps in meant]
+        found.update(dict.fromkeys(Filter(_normal(chain)) for chain in chains))
     if not found:
         raise FilterError("no filter is given; try none, identity, lowpass:30px or thesis.")
     return list(found)
 
 
-def _check_known(name: str, spec: str) -> None:
-    """See that a link's first word is a kind."""
-    if name in KINDS:
-        return
-    place = "" if spec == name else f" in {spec!r}"
-    preset = (
-        " A preset takes nothing and is no part of a chain."
-        if name in PRESETS
-        else did_you_mean(name, [*KINDS, *PRESETS])
-    )
-    raise FilterError(f"unknown filter {name!r}{place}.{preset} `bandprobe filters` lists them.")
+def _meant(link: str, spec: str) -> list[tuple[Step, ...]]:
+    """The chains that one link stands for: a preset's, a range's, or a single step.
+
+    Args:
+        link: what stands between two `+`.
+        spec: the whole spec, for messages.
+    """
+    if link in PRESETS:
+        return [chain.steps for chain in expand(PRESETS[link])]
+    name = link.partition(":")[0]
+    if name not in KINDS:
+        place = "" if spec == name else f" in {spec!r}"
+        said = " A preset takes nothing." if name in PRESETS else did_you_mean(name, [*KINDS, *PRESETS])
+        raise FilterError(f"unknown filter {name!r}{place}.{said} `bandprobe filters` lists them.")
+    return [(step,) for step in read_link(link, spec)]
 
 
 def _normal(chain: tuple[Step, ...]) -> tuple[Step, ...]:

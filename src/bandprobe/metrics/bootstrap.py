@@ -19,7 +19,7 @@ from bandprobe.metrics.calibration_intervals import brier_interval, ece_interval
 from bandprobe.metrics.cells import Cells, Floats, PDRule, checked_cells
 from bandprobe.metrics.detection import METRICS, PD_RATES
 from bandprobe.metrics.intervals import delong, effective_wilson, normal_quantile, on_logit, wilson
-from bandprobe.metrics.replication import replicates_of
+from bandprobe.metrics.replication import check_metrics, replicates_of
 from bandprobe.metrics.resampling import Resamples
 
 WILSON = ("accuracy", "real_accuracy", "fake_accuracy", "recall")
@@ -43,6 +43,7 @@ def intervals(
     thresholds: npt.ArrayLike,
     resamples: Resamples,
     *,
+    metrics: Sequence[str] = METRICS,
     level: float = 0.95,
     pd_rule: PDRule = "strict",
 ) -> dict[str, Interval]:
@@ -69,15 +70,16 @@ def intervals(
         probabilities: calibrated, of being fake, shape (k, n), in [0, 1].
         thresholds: on the logit, shape (k,).
         resamples: of this test set, columns in the order of the reals and the fakes in `labels`.
+        metrics: which of `METRICS`.
         level: coverage, in (0, 1).
         pd_rule: see `detection.probability_of_detection`.
 
     Returns:
-        For each name of `METRICS` value, low and high, shape (k,). PD@x% is NaN in all three where there
+        For each of the metrics value, low and high, shape (k,). PD@x% is NaN in all three where there
         are too few reals.
 
     Raises:
-        InputError: one class only, a NaN, a probability outside [0, 1], resamples of other sizes.
+        InputError: one class only, a NaN, a probability outside [0, 1], resamples of other sizes, an unknown metric.
         ShapeError: the arrays do not fit together.
 
     Source:
@@ -85,6 +87,7 @@ def intervals(
         quantile: Hesterberg 2015, *What Teachers Should Know about the Bootstrap*. The other methods name theirs.
     """
     tail = _tail(level)
+    check_metrics(metrics)
     cells = checked_cells(labels, scores, probabilities, thresholds, resamples, pd_rule)
     fake, n_fake, n_real = cells.fake, cells.n_fake, cells.n_real
     value = _plain(cells)
@@ -95,10 +98,10 @@ def intervals(
     wholes["fake_accuracy"] = wholes["recall"] = ((called & fake).sum(axis=1), n_fake)
 
     smaller = min(n_real, n_fake)
-    spread = replicates_of(cells, resamples, RESAMPLED)
+    spread = replicates_of(cells, resamples, [name for name in metrics if name in RESAMPLED])
     ends = {"auroc": delong(labels, cells.scores, level)[2:]}
     ends |= {name: wilson(*whole, level=level) for name, whole in wholes.items()}
-    for name in SPREAD:
+    for name in (name for name in SPREAD if name in metrics):
         # Resamples of n images vary less than samples do, by (n - 1) / n.
         variance = spread[name].var(axis=1) * smaller / max(smaller - 1, 1)
         variance[np.ptp(spread[name], axis=1) == 0] = 0
@@ -107,16 +110,17 @@ def intervals(
         else:
             behind = flagged if name == "precision" else smaller
             ends[name] = on_logit(value[name], variance, behind, level, freedom=max(smaller - 1, 1))
-    ends["brier"] = brier_interval(fake, cells.probabilities, level)
-    ends["ece"] = ece_interval(fake, cells.probabilities, level)
+    for name, interval in (("brier", brier_interval), ("ece", ece_interval)):
+        if name in metrics:
+            ends[name] = interval(fake, cells.probabilities, level)
     least, most = wilson(np.array([smaller, 0]), smaller, level)
-    for name in PD_RATES:
+    for name in (name for name in PD_RATES if name in metrics):
         low, high = np.quantile(spread[name], [tail, 1 - tail], axis=1)
         low = np.where((value[name] == 1) & (low == 1), least[0], low)
         high = np.where((value[name] == 0) & (high == 0), most[1], high)
         ends[name] = low, high
     found = {}
-    for name in METRICS:
+    for name in (name for name in METRICS if name in metrics):
         low, high = ends[name]
         found[name] = Interval(value[name], np.minimum(low, value[name]), np.maximum(high, value[name]))
     return found

@@ -66,11 +66,7 @@ def replicates(
 
 def replicates_of(cells: Cells, resamples: Resamples, metrics: Sequence[str]) -> dict[str, Floats]:
     """`replicates` of input that is checked already."""
-    for name in metrics:
-        if name not in METRICS:
-            raise InputError(
-                f"metrics must be of {', '.join(METRICS)}; got {name!r}.{did_you_mean(name, METRICS)}"
-            )
+    check_metrics(metrics)
     k, n, size = len(cells.scores), cells.fake.size, len(resamples)
     found = {name: np.full((k, size), np.nan) for name in metrics}
     rates = {
@@ -104,6 +100,15 @@ def replicates_of(cells: Cells, resamples: Resamples, metrics: Sequence[str]) ->
         with ThreadPoolExecutor(_threads()) as pool:  # blocks write apart, so the threads change nothing
             list(pool.map(work, range(0, size, width)))
     return found
+
+
+def check_metrics(names: Sequence[str]) -> None:
+    """Raises InputError unless all are names of `METRICS`."""
+    for name in names:
+        if name not in METRICS:
+            raise InputError(
+                f"metrics must be of {', '.join(METRICS)}; got {name!r}.{did_you_mean(name, METRICS)}"
+            )
 
 
 def _taken(resamples: Resamples, begin: int, width: int) -> tuple[Counts, Counts]:

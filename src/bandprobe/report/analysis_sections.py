@@ -16,6 +16,8 @@ from bandprobe.report.entropy_figures import entropy_groups
 from bandprobe.report.figures import FigureGroup
 from bandprobe.report.layer_figures import layer_groups, layer_table
 from bandprobe.report.mmd_figures import mmd_groups
+from bandprobe.report.robustness_figures import robustness_groups
+from bandprobe.report.robustness_view import fall_tables, note, rank_summary, rank_table
 from bandprobe.report.run_directory import ANALYSES, Run
 
 
@@ -93,6 +95,18 @@ def analysis_sections(
                 "Each probe's threshold promises at most so many false alarms on its own validation reals; here it "
                 "meets the test reals of every data set, and its calibrated probabilities every generator.",
                 tables=calibration_view(run.analyses["calibration"]),
+            )
+        )
+    if "robustness_means" in run.analyses:
+        means, ranks = run.analyses["robustness_means"], run.analyses.get("robustness_ranks")
+        ranked = [] if ranks is None else [rank_summary(ranks), rank_table(ranks)]
+        found.append(
+            html.Section(
+                "robustness",
+                "What pictures go through on their way",
+                note(means),
+                robustness_groups(means),
+                [*ranked, *(found for _, found in fall_tables(means))],
             )
         )
     if "mmd" in run.analyses:

@@ -11,6 +11,7 @@ import pandas as pd
 from bandprobe import progress
 from bandprobe.errors import InputError
 from bandprobe.files import write_whole
+from bandprobe.filters.degradations import REFERENCE
 from bandprobe.machine import cores
 from bandprobe.metrics.spectrum_kinds import Kinds
 from bandprobe.report import html, tables
@@ -44,6 +45,7 @@ from bandprobe.report.summary import headlines, is_native, question, warnings
 
 FIGURES = (
     "heatmap", "curves", "spectrum", "matrix", "compare", "mmd", "entropy", "correspondence", "bands", "layers",
+    "robustness",
 )  # fmt: skip
 """How the names of a report's figures begin."""
 IMAGES = 7_500_000  # characters that figures and pictures may take; the page stays below 10 MB
@@ -116,6 +118,10 @@ def build(run_dir: Path, compare: str | None = None) -> Path:
     counts = tables.count_table(results, run.record)
     energy = tables.energy_table(results)
     conditions = tables.condition_table(results, arrangement)
+    if "robustness_means" in run.analyses:  # they have a section of their own
+        means = run.analyses["robustness_means"]
+        degraded = set(means.loc[means["degradation"] != REFERENCE, "filter"])
+        conditions = conditions[~conditions["filter"].isin(degraded)]
     _write_tables(
         run_dir / "tables",
         {f"transfer-{name}": frame for name, frame in transfer.items()}

@@ -23,6 +23,7 @@ from bandprobe.report.figures import (
 from bandprobe.report.latex import MARK, latex_text
 from bandprobe.report.measures import ACCURACY, AUROC, choose_pd
 from bandprobe.report.mmd_figures import mmd_groups
+from bandprobe.report.robustness_figures import robustness_groups
 from bandprobe.report.run_directory import Run, read_run
 from bandprobe.report.spectrum_figures import SpectrumView
 from bandprobe.report.style import Page, drawing, on_page, save
@@ -66,7 +67,8 @@ instructions (text 5.5 by 9 inches), and IEEE's size requirements for graphics (
 
 
 def paper_figures(run_dir: Path, venue: str) -> list[Path]:
-    """Draw a run's heat maps, curves, spectra, MMD in embedding space and bands for a venue.
+    """Draw a run's heat maps, curves, spectra, MMD in embedding space, bands and falls
+    under degradations for a venue.
 
     Each is exactly as wide as a column, and a second time, its name ending in `-wide`, as the text where that has
     two columns. Type is 7 points, fonts are embedded as TrueType (Type 42). Titles and notes are left to the
@@ -133,6 +135,8 @@ def planned(run: Run, page: Page) -> list[PlannedFigure]:
     if "bands_tested" in run.analyses:
         tested = run.analyses["bands_tested"]
         groups += bands_groups(run.analyses.get("bands", tested.iloc[:0]), tested)
+    if "robustness_means" in run.analyses:
+        groups += robustness_groups(run.analyses["robustness_means"])
     return list(chain.from_iterable(group.figures for group in groups))
 
 

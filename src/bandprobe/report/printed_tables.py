@@ -24,6 +24,7 @@ from bandprobe.report.page_tables import (
     table,
     transfer_view,
 )
+from bandprobe.report.robustness_view import fall_tables, rank_summary, rank_table
 from bandprobe.report.run_directory import Run
 from bandprobe.report.slugs import unique_slugs
 
@@ -91,6 +92,7 @@ def printed_tables(run: Run) -> list[PrintedTable]:
         found.append(PrintedTable("claims", _claims(run.analyses["claims"])))
     if "mmd" in run.analyses:
         found += _distances(run.analyses["mmd"])
+    found += _robustness(run)
     found.append(PrintedTable("counts", count_view(tables.count_table(results, run.record))))
     return [one for one in found if one.table.rows]
 
@@ -106,6 +108,19 @@ def _cutoffs(results: pd.DataFrame, encoders: list[str], arrangement: Arrangemen
         view = cutoff_view(cutoffs, encoder, arrangement)
         if view is not None:
             yield PrintedTable(f"cutoffs-{slugs[encoder]}", _captioned(view, f"{view.caption}: {encoder}"))
+
+
+def _robustness(run: Run) -> Iterator[PrintedTable]:
+    """What degradations cost each encoder, and whether ranks survive them."""
+    if "robustness_means" in run.analyses:
+        falls = dict(fall_tables(run.analyses["robustness_means"]))
+        slugs = unique_slugs([" ".join(key) for key in falls])
+        for key, view in falls.items():
+            yield PrintedTable(f"robustness-{slugs[' '.join(key)]}", view)
+    if "robustness_ranks" in run.analyses:
+        ranks = run.analyses["robustness_ranks"]
+        yield PrintedTable("robustness-ranks", rank_summary(ranks))
+        yield PrintedTable("robustness-ranks-by-degradation", rank_table(ranks))
 
 
 def _claims(claims: pd.DataFrame) -> Table:

@@ -10,6 +10,7 @@ from bandprobe import progress
 from bandprobe.run import write_table
 from bandprobe.study.embedding import band_images
 from bandprobe.study.picture_analyses import Analyses, of_pictures
+from bandprobe.study.stages import names as stage_names
 from bandprobe.study.training import train
 
 if TYPE_CHECKING:
@@ -122,6 +123,12 @@ def analyses(
         )
         write_table(found, path)
 
+    def robustness(path: Path) -> None:
+        from bandprobe.analysis.robustness import robustness as held
+
+        for name, part in held(plan.folder / "scores.parquet", table, seed=seed).files.items():
+            write_table(part, path.with_name(name))
+
     def bands(path: Path) -> None:
         from bandprobe.analysis.bands import bands as located
 
@@ -154,6 +161,13 @@ def analyses(
             "calibration",
             plan.folder / "calibration.csv",
             calibration if asked.calibration and not compared else None,
+        ),
+        # Made with the next one.
+        *(("robustness", plan.folder / f"robustness_{part}.csv", None) for part in ("means", "ranks")),
+        (
+            "robustness",
+            plan.folder / "robustness.csv",
+            robustness if "robustness" in stage_names(plan) else None,
         ),
         ("bands", plan.folder / "bands.csv", bands if asked.bands and not compared else None),
         ("spectrum", plan.folder / "spectra.npz", spectrum if asked.spectrum else None),

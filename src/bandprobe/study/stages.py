@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bandprobe.filters.degradations import graded
 from bandprobe.progress import Stages
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def names(plan: Plan) -> list[str]:
         "claims": asked.claims and whole,
         "layers": any(one.layer for one in plan.encoders) and whole,
         "calibration": asked.calibration and whole,
+        "robustness": asked.robustness and whole and bool(graded(plan.test_filters)),
         "bands": asked.bands and whole,
         "spectrum": asked.spectrum,
         "sensitivity": asked.sensitivity and whole,
