@@ -49,7 +49,9 @@ MASK        of inject: bandpass (default), lowpass, highpass or ideal- before
             one of them
 preset      thesis: {thesis}
             claims: {claims} conditions, what the claims of the report are
-            judged on"""
+            judged on
+            recipes: {recipes} conditions, what `openset` and `train --recipe`
+            need"""
 
 
 def fitted(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
@@ -134,4 +136,5 @@ def filters(json: Json = False, quiet: Quiet = False) -> None:
     ]
     typer.echo("KIND[:ARGUMENT][:key=value...]\n")
     typer.echo("\n".join(fitted(("filter", "keys", "gain, or what it does"), rows)))
-    typer.echo(_WORDS.format(thesis=", ".join(PRESETS["thesis"]), claims=len(expand("claims"))))
+    many = {name: len(expand(name)) for name in ("claims", "recipes")}
+    typer.echo(_WORDS.format(thesis=", ".join(PRESETS["thesis"]), **many))
