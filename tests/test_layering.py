@@ -14,8 +14,8 @@ ROOT = Path(bandprobe.__file__).parent
 ORDER = [
     "_version", "errors", "protocol", "columns", "machine", "seeding", "progress", "cluster", "parallel",
     "files", "remote", "shipped", "images", "datasets", "filters", "encoders", "store", "extract", "probes",
-    "metrics", "analysis", "detect", "audit", "report", "config", "run", "trackers", "record", "study", "selftest",
-    "demo", "explorer", "cli",
+    "metrics", "recipes", "analysis", "detect", "audit", "report", "config", "run", "trackers", "record",
+    "study", "selftest", "demo", "explorer", "cli",
 ]  # fmt: skip
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

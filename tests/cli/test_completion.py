@@ -119,12 +119,14 @@ def test_words_said_again_are_those_of_their_rooms() -> None:
     from bandprobe.metrics.spectrum_kinds import WORDS
     from bandprobe.probes.heads import HEADS
     from bandprobe.probes.losses import LOSSES
+    from bandprobe.recipes import RECIPES
     from bandprobe.study.devices import DEVICES
 
     assert completion.LAYOUTS == LAYOUTS
     assert tuple(KERNELS) == completion.KERNELS
     assert completion.SPECTRA == WORDS
     assert completion.HEADS == HEADS
+    assert tuple(RECIPES) == completion.RECIPES
     assert tuple(LOSSES) == completion.LOSSES
     assert tuple(DEVICES) == completion.GPUS
 

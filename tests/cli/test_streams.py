@@ -63,6 +63,8 @@ CALLS = {
                     "--sectors", "1", "--samples", "2", "--draws", "1", "--no-agreement",
                     "--geometry", "squash:32", "--out", "sensitivity"],
     "project": ["project", "--store", "emb", "--method", "pca", "--samples", "20", "--out", "projection"],
+    "openset": ["openset", "--store", "emb", "--recipe", "plain", "--by", "generator", "--replicates", "0",
+                "--out", "openset"],
     "score": ["score", "world/Real/000.png", "--probe", "p/spectral__all__none.safetensors"],
     "import-probe": ["import-probe", "fc_weights.pth", "--out", "imported"],
     "plan": ["plan", "study.toml", "--no-calibrate"],

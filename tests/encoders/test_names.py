@@ -153,6 +153,7 @@ def test_twins(name: str, twin: str | None) -> None:
         ("spectral@inject:40px:reference=a", "inject cannot be an encoder's own filter"),
         ("spectral@noise:5", "noise cannot be an encoder's own filter"),
         ("spectral@lowpass:5px+random-lowpass:5..30px", "random-lowpass cannot be an encoder's own filter"),
+        ("spectral@random-bandstop:5..30px", "random-bandstop cannot be an encoder's own filter"),
         ("random:spectral", "spectral has no weights to draw anew. Leave random: out"),
         ("random:pixel", "pixel has no weights"),
         ("random:detector:a:b", "detector:a:b has no weights"),

@@ -106,7 +106,28 @@ def test_random_lowpass_is_a_lowpass_with_a_cutoff_of_the_range_for_each_image()
         check(parse("random-lowpass:0.001..9px:order=5"), (32, 32))
 
 
-SPECS = expand(["random-lowpass:3..9px", "noise:8", "noise:8+noise:8", "jpeg:70+lowpass:5px", "blur:2", "flip",
+def test_random_bandstop_is_a_bandstop_with_a_centre_of_the_range_for_each_image() -> None:
+    images = noise(1, 32, 32).repeat(40, axis=0)
+    ids = [f"image {n}" for n in range(40)]
+    ours = parse("random-bandstop:3..9px:width=4px:order=2")(images, ids=ids)
+    F = np.fft.fft2(images)
+    ratio = (np.fft.fft2(ours) / F)[:, 0, 0, 2].real  # 1 / (1 + (2 * 4 / (4 - D0^2))^4)
+    centres = np.sqrt(4 + 8 / (1 / ratio - 1) ** 0.25)
+    assert centres.min() >= 3
+    assert centres.max() <= 9
+    assert len(set(np.round(centres, 6))) == 40
+    assert centres.mean() == pytest.approx(6, abs=1)
+    for n in range(3):
+        alone = parse(f"bandstop:{centres[n]:.10f}px:width=4px:order=2")(images[n : n + 1])
+        np.testing.assert_allclose(ours[n : n + 1], alone, atol=1e-8)
+    np.testing.assert_allclose(ours.mean((1, 2, 3)), images.mean((1, 2, 3)), atol=1e-6)  # the mean stays
+    lowpass = parse("random-lowpass:3..9px")(images, ids=ids)
+    cutoffs = 5 / np.sqrt(1 / (np.fft.fft2(lowpass) / F)[:, 0, 0, 5].real - 1)
+    assert np.abs(np.corrcoef(cutoffs, centres)[0, 1]) < 0.5  # drawn apart from a low-pass's
+
+
+SPECS = expand(["random-lowpass:3..9px", "random-bandstop:3..9px:width=4px", "noise:8",
+                 "noise:8+noise:8", "jpeg:70+lowpass:5px", "blur:2", "flip",
                 "fda:0.1:reference=r", "inject:6px:width=3px:reference=r",
                 "random-lowpass:3..9px:bits=8+noise:2"])  # fmt: skip
 

@@ -60,7 +60,7 @@ def test_the_bank_leaves_none_and_pixel_operations_as_they_are() -> None:
     levels = np.random.default_rng(3).integers(0, 256, (2, 3, 40, 40), dtype=np.uint8)
     images = torch.from_numpy(levels).float() / 255
     specs = expand(["none", "identity", "flip", "jpeg:80+lowpass:6px", "fda:0.1:reference=r",
-                    "inject:9px:reference=r", "random-lowpass:3..9px"])  # fmt: skip
+                    "inject:9px:reference=r", "random-lowpass:3..9px", "random-bandstop:3..9px:width=4px"])  # fmt: skip
     bank = FilterBank(specs, (40, 40), references=lambda step, ids: images.flip(0), abs_uint8=True)
     found = {str(done.filter): done for done in bank.measured(images, ["a", "b"])}
     torch.testing.assert_close(found["none"].images, images, atol=0, rtol=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from bandprobe.errors import FilterError
 from bandprobe.filters import KINDS, Cutoff, Filter, Step, check, expand, parse
 from bandprobe.filters.kinds import MASKS, Span
+from bandprobe.filters.masks import gain
+from bandprobe.filters.presets import PARTS
 
 cutoffs = st.builds(
     Cutoff,
@@ -86,6 +89,10 @@ def test_printing_and_parsing_round_trip(spec: Filter) -> None:
         ("fda:0.1:reference=a%2cb%3A%25%2B.png", "fda:0.1:reference=a%2Cb%3A%25%2B.png"),
         ("fda:0.1:reference=x=y é.png", "fda:0.1:reference=x=y é.png"),
         ("random-lowpass:30.0..150px:order=1:seed=0", "random-lowpass:30..150px"),
+        (
+            "random-bandstop:.1..1.0nyq:width=0.25nyq:order=1:seed=0",
+            "random-bandstop:0.1..1nyq:width=0.25nyq",
+        ),
         ("jpeg:75.0", "jpeg:75"),
         ("jpeg:75 + lowpass:30px+flip", "jpeg:75+lowpass:30px+flip"),
         ("noise:0.50:seed=2", "noise:0.5:seed=2"),
@@ -125,6 +132,16 @@ def test_a_preset_is_a_link_that_stands_for_many() -> None:
     assert expand("none+thesis") == expand("thesis")
     with pytest.raises(FilterError, match="39 filters"):
         parse("lowpass:30px+thesis")
+
+
+def test_recipes_preset_fits_any_grid_and_its_bands_part_the_spectrum() -> None:
+    specs = expand("recipes")
+    assert len(specs) == 12
+    for size in ((64, 64), (224, 224), (518, 518), (96, 128)):
+        for spec in specs:
+            check(spec, size)
+        whole = np.sum([gain(parse(part).steps[0], size) for part in PARTS], axis=0).ravel()
+        np.testing.assert_array_equal(whole, [3, *[1] * (len(whole) - 1)])  # all keep the mean
 
 
 def test_what_a_filter_needs() -> None:
@@ -211,6 +228,8 @@ def test_units() -> None:
         ("random-lowpass:30px", ["'30px'", "random-lowpass:30..150px"]),
         ("random-lowpass:150..30px", ["two rising cut-offs"]),
         ("random-lowpass", ["needs a range of cut-offs"]),
+        ("random-bandstop:10px", ["'10px'", "random-bandstop:10..100px"]),
+        ("random-bandstop:1..2px:dc=zero", ["takes order=, width=, seed=, bits="]),
         ("jpeg", ["needs a quality", "jpeg:75"]),
         ("jpeg:0", ["a whole number from 1 to 100", "'0'"]),
         ("jpeg:75.5", ["a whole number from 1 to 100"]),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bandprobe.cli import completion
+
 
 def spread(arguments: list[str]) -> list[str]:
     """Repeat a list option before each further value that can only be its own.
@@ -22,6 +24,8 @@ def spread(arguments: list[str]) -> list[str]:
         "--kind": _is_kind,
         "--format": ("html", "latex", "markdown").__contains__,
         "--paper": ("cvpr", "iclr", "ieee").__contains__,
+        "--recipe": completion.RECIPES.__contains__,
+        "--by": ("generator", "family").__contains__,
         "--track": ("tensorboard", "mlflow", "wandb").__contains__,
     }
     spreaded: list[str] = []

@@ -10,6 +10,8 @@ Words = Callable[[str], list[str]]
 LAYOUTS = ("auto", "ricker", "forensynths", "genimage", "folders", "table", "roots")
 HEADS = ("linear", "mlp", "attention")
 LOSSES = ("bce", "focal", "supcon", "triplet")
+RECIPES = ("plain", "bands", "radii", "random-lowpass", "random-bandstop", "chosen-cutoff", "leace", "nuisance",
+           "stacked")  # fmt: skip
 KERNELS = ("gaussian", "exponential", "rational-quadratic")
 SPECTRA = ("fft", "fft_hp", "dct", "density", "coherent", "magnitude", "power", "std")
 GPUS = ("t4", "v100", "a10", "a100", "l4", "l40s", "h100", "h200", "rtx4090")

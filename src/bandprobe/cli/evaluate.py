@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +60,13 @@ def evaluate(
     switches = Protocol.parse(protocol)
     folder, held, tested = output_folder(out), EmbeddingStore(store), load_folder(probes)
     names = {probe.encoder for probe in tested}
+    told_apart = Counter((probe.encoder, probe.trained_on, probe.train_filter) for probe in tested)
+    if alike := [key for key, n in told_apart.items() if n > 1]:
+        encoder, trained_on, spec = alike[0]
+        raise InputError(
+            f"{str(probes)!r} holds {told_apart[alike[0]]} probes of {encoder!r} trained on {trained_on!r} under "
+            f"{spec!r}, which the grid could not tell apart; give the probes of each recipe a folder of their own."
+        )
     stored = [spec for encoder, spec in held.conditions() if encoder in names]
     if absent := sorted(names - {encoder for encoder, _ in held.conditions()}):
         there = ", ".join(dict.fromkeys(encoder for encoder, _ in held.conditions())) or "nothing"

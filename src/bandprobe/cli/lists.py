@@ -51,6 +51,8 @@ MASK        of inject: bandpass (default), lowpass, highpass or ideal- before
 preset      thesis: {thesis}
             claims: {claims} conditions, what the claims of the report are
             judged on
+            recipes: {recipes} conditions, what `openset` and `train --recipe`
+            need
             robustness: none and {degradations} conditions, eight degradations in
             five severities each; robustness-FAMILY: those of one of
             {families}
@@ -151,6 +153,7 @@ def filters(json: Json = False, quiet: Quiet = False) -> None:
         _WORDS.format(
             thesis=", ".join(PRESETS["thesis"]),
             claims=len(expand("claims")),
+            recipes=len(expand("recipes")),
             degradations=len(expand(PRESET)) - 1,
             families=("\n" + 12 * " ").join(families),
         )

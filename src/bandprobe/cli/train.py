@@ -77,6 +77,16 @@ def train(
             autocompletion=completion.among(*completion.LOSSES),
         ),
     ] = "bce",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="A recipe for a better detector: plain, bands, radii, random-lowpass, random-bandstop, "
+            "chosen-cutoff, leace, nuisance, stacked; on all generators by default. Needs the embeddings of `embed "
+            "--filter recipes`.",
+            metavar="NAME",
+            autocompletion=completion.among(*completion.RECIPES),
+        ),
+    ] = None,
     protocol: ProtocolWords = "corrected",
     replicate: Annotated[
         int, typer.Option(min=0, help="The K-th bootstrap resample of the training images.", metavar="K")
@@ -124,6 +134,7 @@ def train(
     Examples:
         bandprobe train --store embeddings --out probes
         bandprobe train --store embeddings --head mlp --loss focal --train-on all --out probes
+        bandprobe train --store embeddings --recipe leace --out probes-leace
         bandprobe train --end-to-end photos/ --encoder dinov2-small --augment flip jpeg:75@0.3
             random-lowpass:30..150px --out probes
     """
@@ -142,11 +153,24 @@ def train(
     if end_to_end is None and (given := [name for name, value in only_images.items() if value]):
         raise InputError(f"{given[0]} is for training on images; give them with --end-to-end.")
     switches = Protocol.parse(protocol)
+    plain = (head, loss, train_filter) == ("linear", "bce", ["none"])
+    if recipe is not None and (end_to_end or not plain or switches.on or replicate or dry_run):
+        raise InputError(
+            "--recipe makes linear probes on a --store by the corrected protocol; leave --end-to-end, --head, --loss, "
+            "--protocol, --replicate, --train-filter and --dry-run out."
+        )
     sets = [name for text in train_on or [] for name in text.split(",")]
     with progress.quiet(quiet):
         if store is not None:
             held = EmbeddingStore(store)
             sources = _sources(held, encoder)
+            if recipe is not None:
+                chosen = {
+                    name: source for name, source in sources.items() if encoder or _stands_alone(source)
+                }
+                made = _by_recipe(held, embedded(held, manifest), chosen, recipe, sets, out, seed)
+                _said(made, out, json=json)
+                return
             finished = {name: source for name, source in sources.items() if _is_detector(source)}
             table = embedded(held, manifest)
             if dry_run:
@@ -227,17 +251,43 @@ def train(
                 seed=seed,
                 workers=workers or cores(),
             )
+    _said(trained, out, json=json)
+
+
+def _said(trained: list[ProbeFile], out: Path, *, json: bool) -> None:
     if json:
         facts, fitted = ("encoder", "trained_on", "train_filter"), ("C", "threshold", "validation")
         show(
             [
                 {name: getattr(file, name) for name in facts}
                 | {name: getattr(file.probe, name, None) for name in fitted}
+                | {name: file.training[name] for name in ("recipe", "chosen") if name in file.training}
                 for file in trained
             ]
         )
     else:
         typer.echo(f"{len(trained)} probes in {out}")
+
+
+def _by_recipe(
+    store: EmbeddingStore,
+    table: pd.DataFrame,
+    sources: dict[str, str],
+    recipe: str,
+    sets: list[str],
+    out: Path,
+    seed: int,
+) -> list[ProbeFile]:
+    from bandprobe import recipes
+
+    return recipes.train(store, table, list(sources), recipe, sets or ["all"], out, seed=seed)
+
+
+def _stands_alone(source: str) -> bool:
+    """Whether a recipe takes it unasked: what others joined, and finished detectors, are no part of another."""
+    from bandprobe.recipes import stands_alone
+
+    return stands_alone(source)
 
 
 def _end_to_end(

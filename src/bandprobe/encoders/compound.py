@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from bandprobe.encoders.preprocessing import IDENTITY
-from bandprobe.encoders.protocol import Encoder
+from bandprobe.encoders.protocol import DEFINITION, Encoder
 from bandprobe.filters import Filter, FilterBank, check
 from bandprobe.images.geometry import Geometry
 
@@ -34,12 +34,9 @@ class CompoundEncoder(Encoder):
         precision: str,
         abs_uint8: bool = False,
     ) -> None:
-        facts = {"library": "bandprobe", "model_type": "compound", "vector": "concatenation"}
-        for number, (part, own) in enumerate(parts, 1):
-            described = {**part.fingerprint, "filter": "none" if own is None else str(own)}
-            if own is not None and abs_uint8:
-                described["filter_protocol"] = "abs_uint8"
-            facts.update({f"part{number}.{key}": value for key, value in described.items()})
+        facts = _facts(
+            [(part.fingerprint, "none" if own is None else str(own)) for part, own in parts], abs_uint8
+        )
         super().__init__(
             name=name,
             dim=sum(part.dim for part, _ in parts),
@@ -93,3 +90,24 @@ class CompoundEncoder(Encoder):
             )
         ((_, filtered),) = self._banks[key](images)
         return filtered
+
+
+def compound_fingerprint(parts: Sequence[tuple[Mapping[str, str], str]], precision: str) -> dict[str, str]:
+    """The fingerprint of a `CompoundEncoder` of parts that are known by theirs alone, without loading one.
+
+    Args:
+        parts: each part's fingerprint and own filter, `none` where it has none.
+        precision: what the parts were asked for.
+    """
+    mean, std = (" ".join(map(repr, values)) for values in (IDENTITY.mean, IDENTITY.std))
+    return {"definition": DEFINITION, **_facts(parts), "precision": precision, "mean": mean, "std": std}
+
+
+def _facts(parts: Sequence[tuple[Mapping[str, str], str]], abs_uint8: bool = False) -> dict[str, str]:
+    facts = {"library": "bandprobe", "model_type": "compound", "vector": "concatenation"}
+    for number, (fingerprint, own) in enumerate(parts, 1):
+        described = {**fingerprint, "filter": own}
+        if own != "none" and abs_uint8:
+            described["filter_protocol"] = "abs_uint8"
+        facts.update({f"part{number}.{key}": value for key, value in described.items()})
+    return facts

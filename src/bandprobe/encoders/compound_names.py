@@ -14,7 +14,7 @@ from bandprobe.filters import KINDS, PRESETS, Filter, expand
 
 # What these put into an image comes from another image or is drawn for each one, so they are conditions of a
 # study and no part of an encoder.
-_CONDITIONS = ("fda", "inject", "noise", "random-lowpass")
+_CONDITIONS = ("fda", "inject", "noise", "random-lowpass", "random-bandstop")
 
 _LINK = rf"(?:{'|'.join(map(re.escape, (*KINDS, *PRESETS)))})(?=[:+]|$)[^+]*"
 _CHAIN = re.compile(rf"@({_LINK}(?:\+{_LINK})*)")

@@ -128,6 +128,8 @@ KINDS: dict[str, Kind] = {
         _mask("ideal-bandstop", ("width", "dc", "bits"), "1 - ideal-bandpass"),
         Kind("random-lowpass", "LOW..HIGH", ("order", "seed", "bits"),
              "lowpass, its cut-off drawn for each image", "random-lowpass:30..150px"),
+        Kind("random-bandstop", "LOW..HIGH", ("order", "width", "seed", "bits"),
+             "bandstop, its centre drawn for each image", "random-bandstop:10..100px"),
         _pixels("fda", Number("beta", 0, 0.5), _REFERENCE,
                 "amplitudes of a reference within floor(min(H,W) beta) of DC, phases kept",
                 "fda:0.01:reference=Real"),

@@ -58,7 +58,7 @@ def gain(step: Step, shape: tuple[int, int], *, half: bool = False) -> NDArray[n
     D = distance(shape, half=half)
     if step.cutoff is None:  # identity
         return np.ones_like(D)
-    D0, W, exponent = step.cutoff.px(shape), step.width.px(shape), 2 * step.order
+    D0, W = step.cutoff.px(shape), step.width.px(shape)
     base = step.kind.removeprefix("ideal-")
     if step.kind.startswith("ideal-"):
         inside = D <= D0 if base in ("lowpass", "highpass") else (D0 - W / 2 <= D) & (D < D0 + W / 2)
@@ -69,8 +69,7 @@ def gain(step: Step, shape: tuple[int, int], *, half: bool = False) -> NDArray[n
         low = butterworth(D, D0, step.order)
         mask = low if base == "lowpass" else 1 - low
     else:
-        # 1 - 1 / (1 + (D W / (D^2 - D0^2))^2n), without the division by zero at D = D0.
-        along, across = (D * W) ** exponent, (D**2 - D0**2) ** exponent
+        along, across = _band_terms(D, D0, W, step.order)
         mask = (along if base == "bandpass" else across) / (along + across)
     if step.dc == "keep":
         mask[0, 0] = 1.0
@@ -83,8 +82,52 @@ def butterworth(D: NDArray[np.float64], D0: float | NDArray[np.float64], order: 
     return gains
 
 
+def butterworth_stop(
+    D: NDArray[np.float64], D0: float | NDArray[np.float64], W: float, order: int
+) -> NDArray[np.float64]:
+    """The Butterworth band-stop `1 / (1 + (D W / (D^2 - D0^2))^(2n))`; several centres broadcast against the grid."""
+    along, across = _band_terms(D, D0, W, order)
+    gains: NDArray[np.float64] = across / (along + across)
+    return gains
+
+
+def _band_terms(
+    D: NDArray[np.float64], D0: float | NDArray[np.float64], W: float, order: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What a band passes and what it stops in proportion: no division by zero at D = D0."""
+    return (D * W) ** (2 * order), (D**2 - D0**2) ** (2 * order)
+
+
+def drawn_gains(
+    step: Step, shape: tuple[int, int], ids: Sequence[str], stream: str = "0", *, half: bool = False
+) -> NDArray[np.float64]:
+    """The masks of a step whose cut-off is drawn, one for each image.
+
+    Args:
+        step: a `random-lowpass` or `random-bandstop`.
+        shape: the grid's height and width.
+        ids: the images' ids.
+        stream: tells apart the steps of one chain.
+        half: only the columns that `rfft2` keeps.
+
+    Returns:
+        float64 in [0, 1], shape (n, 1, H, W), laid out as `distance`.
+    """
+    cutoffs = [cutoff.px(shape) for cutoff in drawn_cutoffs(step, ids, stream)]
+    return _gains_at(step, shape, cutoffs, half=half)
+
+
+def _gains_at(
+    step: Step, shape: tuple[int, int], cutoffs: Sequence[float], *, half: bool = False
+) -> NDArray[np.float64]:
+    D, D0 = distance(shape, half=half), np.reshape(cutoffs, (-1, 1, 1, 1))
+    if step.kind == "random-lowpass":
+        return butterworth(D, D0, step.order)
+    return butterworth_stop(D, D0, step.width.px(shape), step.order)
+
+
 def drawn_cutoffs(step: Step, ids: Sequence[str], stream: str = "0") -> list[Cutoff]:
-    """The cut-off of a `random-lowpass` for each image, whatever the batch and its order.
+    """The cut-off of a `random-lowpass` or `random-bandstop` for each image, whatever the batch and its order.
 
     Args:
         step: the filter step.
@@ -143,8 +186,8 @@ def check(spec: Filter, shape: tuple[int, int]) -> None:
         if step.is_mask:
             mask_of((step,), shape)
         elif step.span is not None:
-            lowest = Cutoff(step.span.low, step.span.unit).px(shape)
-            if not passes(butterworth(distance(shape), lowest, step.order)):
+            ends = [Cutoff(end, step.span.unit).px(shape) for end in (step.span.low, step.span.high)]
+            if not all(map(passes, _gains_at(step, shape, ends))):
                 raise FilterError(f"filter {str(step)!r} may remove everything on {_described(shape)}.")
         elif step.kind == "inject" and not passes(gain(step.injected, shape)):
             raise FilterError(

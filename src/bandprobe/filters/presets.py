@@ -3,6 +3,7 @@
 `thesis` is the published sweep on a 224 px grid. `claims` is what the claims of the thesis are judged on: 154
 conditions, in fractions of Nyquist, on grids of at least 100 px. `bands` is what a probe's bands are located by: 41
 conditions, in fractions of Nyquist. `robustness` is what happens to pictures on their way: 40 degradations and `none`.
+`recipes` is what the recipes for better detectors are made of: 12 conditions, in fractions of Nyquist.
 """
 
 from __future__ import annotations
@@ -68,9 +69,21 @@ RANDOM_STOPS = tuple(
     for low, high in ((0.085, 0.115), (0.13, 0.165), (0.18, 0.24), (0.25, 0.33), (0.36, 0.46), (0.5, 0.66))
 )
 
+# What recipes are made of (`bandprobe.recipes`). Low, middle and high frequencies, which meet where no coefficient of a
+# common grid lies: each is in one of them.
+PARTS = ("ideal-lowpass:0.153nyq", _ring("bandpass", 0.153, 0.503), "ideal-highpass:0.503nyq")
+# Low-passes to average over, and to choose from.
+RADII = tuple(f"lowpass:{cutoff}nyq" for cutoff in (0.15, 0.3, 0.5, 0.75))
+# What high-passes change is taken out of embeddings.
+CHANGES = ("highpass:0.15nyq", "highpass:0.5nyq")
+# For training alone: the thesis's 30 to 150 px on its grid of 224, and stops about a sixth of the spectrum wide.
+RANDOM_LOWPASS = "random-lowpass:0.27..1.34nyq"
+RANDOM_BANDSTOP = "random-bandstop:0.1..1nyq:width=0.25nyq"
+
 PRESETS: dict[str, tuple[str, ...]] = {
     "thesis": _THESIS,
     "claims": _claims(),
     "bands": ("identity", *BAND_PASSES, *BAND_STOPS, *RANDOM_STOPS),
     **degradations.presets(),
+    "recipes": ("none", *PARTS, *RADII, *CHANGES, RANDOM_LOWPASS, RANDOM_BANDSTOP),
 }

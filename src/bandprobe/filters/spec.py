@@ -66,7 +66,9 @@ class Filter:
     @property
     def transforms(self) -> bool:
         """Whether it works on the Fourier transform, rather than on pixels alone."""
-        return any(step.is_mask or step.kind in ("random-lowpass", "fda", "inject") for step in self.steps)
+        return any(
+            step.is_mask or step.span is not None or step.kind in ("fda", "inject") for step in self.steps
+        )
 
     def __call__(
         self, images: Images, *, ids: Sequence[str] | None = None, references: Images | None = None

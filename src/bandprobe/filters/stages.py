@@ -12,7 +12,7 @@ import torch
 from bandprobe.errors import FilterError, ShapeError
 from bandprobe.filters import published
 from bandprobe.filters.adaptation import adapt, inject, window
-from bandprobe.filters.masks import butterworth, distance, drawn_cutoffs, gain, mask_of
+from bandprobe.filters.masks import drawn_gains, gain, mask_of
 from bandprobe.filters.perturb import perturb
 from bandprobe.filters.references import ReferenceImages
 from bandprobe.filters.spec import Filter
@@ -223,13 +223,11 @@ def _change(
     if step.kind == "inject":
         taken = transform.mask(gain(step.injected, shape, half=half), dtype, device)
         return lambda spectrum, part, batch: inject(spectrum, batch.reference(step, part), taken)
-    if step.kind == "random-lowpass":
-        D = distance(shape, half=half)
+    if step.span is not None:
 
-        def lowpass(spectrum: torch.Tensor, part: slice, batch: Batch) -> torch.Tensor:
-            cutoffs = [cutoff.px(shape) for cutoff in drawn_cutoffs(step, batch.ids(step)[part], stream)]
-            gains = butterworth(D, np.reshape(cutoffs, (-1, 1, 1, 1)), step.order)
+        def drawn(spectrum: torch.Tensor, part: slice, batch: Batch) -> torch.Tensor:
+            gains = drawn_gains(step, shape, batch.ids(step)[part], stream, half=half)
             return spectrum * transform.mask(gains, dtype, device)
 
-        return lowpass
+        return drawn
     return None

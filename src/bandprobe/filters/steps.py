@@ -36,7 +36,7 @@ class Step:
         dc: `keep` gives gain 1 at DC, `zero` the textbook mask's gain there.
         bits: 8 to clip and round to 8-bit levels afterwards.
         number: the plain number of `fda`, `jpeg`, `blur` ...
-        span: what `random-lowpass` draws its cut-off from.
+        span: what `random-lowpass` and `random-bandstop` draw their cut-off from.
         mask: the kind of mask of an injection.
         reference: an image file, or a source of the data.
         split: where references are drawn from.

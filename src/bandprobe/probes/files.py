@@ -64,11 +64,14 @@ class ProbeFile:
     @property
     def file_name(self) -> str:
         """See `file_name`."""
-        return file_name(self.encoder, self.trained_on, self.train_filter, self.replicate)
+        recipe = str(self.training.get("recipe", ""))
+        return file_name(self.encoder, self.trained_on, self.train_filter, self.replicate, recipe)
 
 
-def file_name(encoder: str, trained_on: str, train_filter: str, replicate: int = 0) -> str:
+def file_name(encoder: str, trained_on: str, train_filter: str, replicate: int = 0, recipe: str = "") -> str:
     """A probe's file name, unique in a run, where all probes have the same head and loss.
+
+    That of a recipe for better detectors says so, since plain probes of the same name may lie beside it.
 
     A name with signs that a file name should not have is told from its look-alikes by a hash.
     """
@@ -77,6 +80,7 @@ def file_name(encoder: str, trained_on: str, train_filter: str, replicate: int =
     stem = "__".join((plain[0], plain[1], plain[2].replace(".", "-")))
     if (plain[0], plain[1]) != (encoder, trained_on.replace("family:", "family-", 1)):
         stem += f"__{hashlib.sha256(repr(parts).encode()).hexdigest()[:8]}"
+    stem += f"__recipe-{recipe}" if recipe else ""
     return f"{stem}__replicate-{replicate}.safetensors" if replicate else f"{stem}.safetensors"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -118,30 +118,104 @@ def read_out(
         planned: the folds and weights.
         penalties: values of C to try, rising.
     """
+    return concluded(held_out(views, label, planned, penalties), final, label, planned, penalties)
+
+
+class HeldOut(NamedTuple):
+    """What probes say of rows that they were not fitted on, with the penalty that serves these best."""
+
+    logits: Floats  # (judged,), in the order of the plan's judged rows
+    penalty: int  # its number
+    path: _Path  # the last fold's fits
+
+
+def held_out(
+    views: Sequence[Floats],
+    label: NDArray[np.int8],
+    planned: Plan,
+    penalties: tuple[float, ...] = PENALTIES,
+    met: Floats | None = None,
+) -> HeldOut:
+    """Logits of the rows that a plan judges, each by the fold that it was kept out of.
+
+    Args:
+        views: see `read_out`.
+        label: (n,), 0 real, 1 fake.
+        planned: the folds and weights.
+        penalties: values of C to try, rising; the one with the least class-balanced log loss is taken.
+        met: features of the rows as they will be met, (n, k), where they are fitted on in another form.
+    """
     weights, judged = planned.weights, planned.judged
     scores = np.empty((len(penalties), len(label)))
     for view, (rows, held) in zip(views, planned.folds, strict=True):
         path = _path(view[rows], label[rows], weights[rows], penalties)
-        scores[:, held] = path.weights @ path.scaler.transform(view[held]).T + path.biases[:, None]
+        asked = (view if met is None else met)[held]
+        scores[:, held] = path.weights @ path.scaler.transform(asked).T + path.biases[:, None]
     scores = scores[:, judged]
     losses = [log_loss(row, label[judged], weights[judged]) for row in scores]
     best = int(np.argmin(losses))  # the first, so the stronger penalty, on ties
+    return HeldOut(scores[best], best, path)
+
+
+def concluded(
+    found: HeldOut,
+    final: Floats,
+    label: NDArray[np.int8],
+    planned: Plan,
+    penalties: tuple[float, ...] = PENALTIES,
+) -> LinearProbe:
+    """The probe behind held-out logits: fitted on all that the plan keeps, with their threshold and calibration.
+
+    Args:
+        found: from `held_out`.
+        final: features of all rows, (n, k), as the probe is fitted on them.
+        label: (n,), 0 real, 1 fake.
+        planned: the folds and weights.
+        penalties: as `held_out` was given.
+    """
+    path, best = found.path, found.penalty
     if planned.final:
         kept = planned.kept
-        path = _path(final[kept], label[kept], weights[kept], penalties[: best + 1])
-    slope, intercept = platt(scores[best], label[judged], weights[judged])
-    return LinearProbe(
+        path = _path(final[kept], label[kept], planned.weights[kept], penalties[: best + 1])
+    fitted = LinearProbe(
         mean=path.scaler.mean_,
         scale=path.scaler.scale_,
         weight=path.weights[best],
         bias=float(path.biases[best]),
-        threshold=best_threshold(scores[best], label[judged], weights[judged]),
-        slope=slope,
-        intercept=intercept,
+        threshold=0.0,
+        slope=1.0,
+        intercept=0.0,
         C=penalties[best],
         validation=planned.kind,
-        judged=Judged.of(scores[best], label[judged]),
     )
+    return set_by(fitted, found.logits, label, planned)
+
+
+def set_by(probe: LinearProbe, logits: Floats, label: NDArray[np.int8], planned: Plan) -> LinearProbe:
+    """A probe with threshold and calibration from held-out logits.
+
+    Args:
+        probe: its weights.
+        logits: of the rows that the plan judges, by probes that were not fitted on them.
+        label: (n,), 0 real, 1 fake, of all rows.
+        planned: the folds and weights.
+    """
+    label, weights = label[planned.judged], planned.weights[planned.judged]
+    slope, intercept = platt(logits, label, weights)
+    return replace(
+        probe,
+        threshold=best_threshold(logits, label, weights),
+        slope=slope,
+        intercept=intercept,
+        judged=Judged.of(logits, label),
+    )
+
+
+def direction_of(X: Floats, label: NDArray[np.int8], weights: Floats, C: float) -> tuple[Floats, float]:
+    """Weights on features as they are, (k,), and offset, of one fit with one penalty; see `fit`."""
+    path = _path(X, label, weights, (C,))
+    direction = path.weights[0] / path.scaler.scale_
+    return direction, float(path.biases[0] - path.scaler.mean_ @ direction)
 
 
 class _Path(NamedTuple):
