@@ -99,7 +99,9 @@ class ScoreCells:
             return self._read(number, ["image_id", "logit"])
         if self._apart is None or self._apart[0] != number:
             whole = self._read(number, ["image_id", "logit", *_NAMES])
-            rows = whole.select(list(_NAMES)).to_pandas().astype(str).groupby(list(_NAMES), sort=False).indices
+            rows = (
+                whole.select(list(_NAMES)).to_pandas().astype(str).groupby(list(_NAMES), sort=False).indices
+            )
             self._apart = number, whole.select(["image_id", "logit"]), rows
         return self._apart[1].take(pa.array(self._apart[2][tuple(cell)]))
 

@@ -143,8 +143,8 @@ def analyses(run: Run) -> Iterator[Sentence]:
             ]
     if "layers" in held:
         yield [
-            "Probes were also trained on the vector behind every block, before any norm that follows the last: the class "
-            "token, or where there is none the mean over patch tokens or positions."
+            "Probes were also trained on the vector behind every block, before any norm that follows the last: the "
+            "class token, or where there is none the mean over patch tokens or positions."
         ]
     if "claims" in held:
         yield [
