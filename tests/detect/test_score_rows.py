@@ -268,6 +268,9 @@ def test_a_long_run_goes_on_where_it_stopped(
     assert "7 images were there already" in capsys.readouterr().out
     assert cli.run([*command[:2], "--probe", str(made[1]), "--out", str(out)]) == 2
     assert "which is not asked now" in capsys.readouterr().err
+    assert cli.run([*command, "--prior", "1%"]) == 2
+    assert "holds rows with prior none, and now it is 0.01; give another --out" in capsys.readouterr().err
+    assert lines_of(out) == whole
     (tmp_path / f"else.{kind}").write_text("something else\n", encoding="utf-8")
     assert cli.run([*command[:4], "--out", str(tmp_path / f"else.{kind}")]) == 2
     assert "holds something else than rows of `score`" in capsys.readouterr().err

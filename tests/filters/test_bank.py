@@ -217,3 +217,11 @@ def test_a_filter_that_removes_everything_is_refused(spec: str) -> None:
     with pytest.raises(FilterError, match="removes everything on a 32 x 32 grid"):
         parse(spec)(np.random.default_rng(0).random((1, 3, 32, 32)))
     parse("ideal-highpass:21px")(np.zeros((1, 3, 32, 32)))  # the corner, at 22.6 px, still passes
+
+
+def test_images_with_their_channels_last_are_refused() -> None:
+    channels_last = np.full((2, 16, 16, 3), 0.5, np.float32)
+    with pytest.raises(ShapeError, match="looks channel-last"):
+        parse("lowpass:2px")(channels_last)
+    narrow = np.full((2, 3, 16, 4), 0.5, np.float32)  # its channels stand first: merely narrow
+    assert parse("lowpass:2px")(narrow).shape == narrow.shape

@@ -144,8 +144,12 @@ def score(
         )
         warn(detector, rate)
         extras = _Extras(detector, bands=bands, consensus=consensus, explain=explain)
-        names = [one.name for scorer in detector.scorers for one in scorer.probes]
-        output = _Output("json" if json else form, [*COLUMNS, *extras.columns], names, out)
+        rules = {
+            one.name: {"prior": detector.prior, "threshold": detector.decisions[one.name].threshold}
+            for scorer in detector.scorers
+            for one in scorer.probes
+        }
+        output = _Output("json" if json else form, [*COLUMNS, *extras.columns], rules, out)
         left_out: dict[str, str] = {}
         batches = _wanted(items, streamed, batch_size, output.file, allow_urls)
         with output, progress.bar("score", None if streamed else len(items), "images") as step:
@@ -165,7 +169,9 @@ def score(
 class _Output:
     """Where rows go as they are made: standard output in one of its forms, or a file."""
 
-    def __init__(self, form: str, columns: list[str], probes: list[str], out: Path | None) -> None:
+    def __init__(
+        self, form: str, columns: list[str], probes: dict[str, dict[str, Any]], out: Path | None
+    ) -> None:
         from bandprobe.detect.row_file import RowFile, header
 
         self._form, self._columns, self._several = form, columns, len(probes) > 1

@@ -47,20 +47,24 @@ class RowFile:
     Args:
         path: ends in `.jsonl` or `.csv`.
         columns: of the rows.
-        probes: the probes' names: a file of other probes is not gone on with.
+        probes: by the probes' names, the columns that every row of a probe has alike (its prior and threshold): a file
+            of other probes, or of the same under another rule, is not gone on with.
 
     Raises:
         InputError: another ending, or a file that holds something else.
         DiskError: it cannot be written.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], probes: Iterable[str]) -> None:
+    def __init__(
+        self, path: Path, columns: Sequence[str], probes: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         self.kind = path.suffix.removeprefix(".").lower()
         if self.kind not in ("jsonl", "csv"):
             raise InputError(
                 f"--out must end in .jsonl or .csv, so that rows can be added; got {str(path)!r}."
             )
         self._path, self._columns = path, tuple(columns)
+        self._rules = {name: dict(rule) for name, rule in probes.items()}
         self._asked = set(probes)
         self.done: set[str] = set()
         try:
@@ -90,11 +94,18 @@ class RowFile:
             if self.kind == "csv" and number == 0:
                 sizes.append(("", size))
                 continue
-            path, probe = self._names(one)
+            row = self._row(one)
+            path, probe = str(row["path"]), str(row["probe"])
             if probe not in self._asked:
                 raise InputError(
                     f"{str(self._path)!r} holds rows of probe {probe!r}, which is not asked now; give another --out."
                 )
+            for column, value in self._rules[probe].items():
+                if self._differs(row[column], value):
+                    was, now = ("none" if one in (None, "") else one for one in (row[column], value))
+                    raise InputError(
+                        f"{str(self._path)!r} holds rows with {column} {was}, and now it is {now}; give another --out."
+                    )
             known.setdefault(path, set()).add(probe)
             sizes.append((path, size))
         # The last image's rows may be incomplete where a process was killed between two of them.
@@ -103,18 +114,25 @@ class RowFile:
         self.done = {path for path, probes in known.items() if probes == self._asked}
         return sum(size for _, size in sizes)
 
-    def _names(self, one: str) -> tuple[str, str]:
+    def _row(self, one: str) -> dict[str, Any]:
+        """A line's path, probe and the columns of its rule, numbers of a CSV as text."""
         try:
             if self.kind == "jsonl":
                 row = json.loads(one)
-                return str(row["path"]), str(row["probe"])
-            values = next(csv.reader([one]))
-            path, probe = (values[self._columns.index(name)] for name in ("path", "probe"))
-            return _unquoted(path), _unquoted(probe)
-        except (ValueError, KeyError, TypeError, IndexError, StopIteration):
+                return {name: row[name] for name in ("path", "probe", *self._ruled)}
+            values = dict(zip(self._columns, next(csv.reader([one])), strict=True))
+            return {name: _unquoted(values[name]) for name in ("path", "probe", *self._ruled)}
+        except (ValueError, KeyError, TypeError, StopIteration):
             raise InputError(
                 f"{str(self._path)!r} holds something else than rows of `score`; give another --out."
             ) from None
+
+    @property
+    def _ruled(self) -> list[str]:
+        return list(dict.fromkeys(name for rule in self._rules.values() for name in rule))
+
+    def _differs(self, held: Any, value: Any) -> bool:
+        return bool(held != value if self.kind == "jsonl" else held != ("" if value is None else str(value)))
 
     def has(self, name: str) -> bool:
         """Whether an image's rows are there already."""

@@ -207,6 +207,11 @@ def apply(spec: Filter, images: Any, ids: Sequence[str] | None = None, reference
             "images must be a floating array of shape (n, 3, h, w) with values in [0, 1]; got "
             f"{array.dtype} of shape {tuple(array.shape)}. Divide 8-bit images by 255."
         )
+    if array.ndim >= 3 and array.shape[-1] in (3, 4) and array.shape[-3] not in (1, 3, 4):
+        raise ShapeError(
+            f"images must have their channels before height and width, (n, 3, h, w); got shape {tuple(array.shape)}, "
+            "which looks channel-last. Move the last axis: images.transpose(0, 3, 1, 2)."
+        )
     tensor = images.clone() if is_tensor else torch.tensor(array)  # a copy: `none` hands it back
     # There is no FFT in half precision on the CPU.
     work = tensor if tensor.dtype == torch.float64 else tensor.float()
