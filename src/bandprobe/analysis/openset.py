@@ -124,8 +124,19 @@ def openset(
                     found = pairs.compare(one, [[made.logits[number] for made in again] for again in trained])
                     names = [recipe.name for recipe in subject.recipes]
                     cells += [
-                        Cell(subject.name, name, fold.protocol, fold.left_out, one, metric, *measured)
-                        for name, metric, *measured in found.draws(names)
+                        Cell(
+                            subject.name,
+                            name,
+                            fold.protocol,
+                            fold.left_out,
+                            one,
+                            metric,
+                            value,
+                            plain,
+                            drawn,
+                            again,
+                        )
+                        for name, metric, value, plain, drawn, again in found.draws(names)
                     ]
                     rows += _rows(subject, fold, one, trained[0], found.rows())
     frame = pd.DataFrame(rows, columns=list(COLUMNS))

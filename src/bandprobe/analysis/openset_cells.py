@@ -125,12 +125,12 @@ class Compared:
         label, ours, plain = self._one.label, self._scores[row], self._scores[0]
         if metric == "auroc":
             paired = delong_paired(label, ours, plain)
-            ends = (paired.difference, paired.low, paired.high, paired.p_value)
+            ends = [paired.difference, paired.low, paired.high, paired.p_value]
         else:
             names = (self._one.dataset, self._one.generator)
             draw = seeding.generator(self._seed, "openset", "pd", *names)
             p = pd_difference(label, ours, plain, PD_RATES[metric], draw).p_value
-            ends = (*(float(getattr(apart, end)[row - 1]) for end in ("value", "low", "high")), p)
+            ends = [*(float(getattr(apart, end)[row - 1]) for end in ("value", "low", "high")), p]
         return dict(zip(("difference", "difference_low", "difference_high", "p_value"), ends, strict=True))
 
     def draws(self, names: Sequence[str]) -> Iterator[tuple[str, str, float, float, Floats, Floats]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,7 @@ def _row(
     return found
 
 
-def _verdict(row: dict[str, Any], replicates: int) -> tuple[str, str]:
+def _verdict(row: Mapping[Any, Any], replicates: int) -> tuple[str, str]:
     n = row["n_generators"]
     counts = f"better on {row['wins']} and worse on {row['losses']} of {n} generators"
     if replicates < 2:
@@ -178,6 +178,6 @@ def _capital(parts: list[str]) -> list[str]:
     return [parts[0], *(part[:1].upper() + part[1:] for part in parts[1:])]
 
 
-def _said(row: dict[str, Any]) -> str:
+def _said(row: Mapping[Any, Any]) -> str:
     ends = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
     return f"{row['recipe']} on {row['encoder']} {ends}"

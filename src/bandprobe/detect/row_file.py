@@ -55,9 +55,7 @@ class RowFile:
         DiskError: it cannot be written.
     """
 
-    def __init__(
-        self, path: Path, columns: Sequence[str], probes: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], probes: Mapping[str, Mapping[str, Any]]) -> None:
         self.kind = path.suffix.removeprefix(".").lower()
         if self.kind not in ("jsonl", "csv"):
             raise InputError(
