@@ -11,7 +11,8 @@ from sklearn.utils.extmath import randomized_svd
 
 Floats = NDArray[np.float64]
 
-_NOTHING = 1e-10  # of the largest eigen- or singular value
+_NOTHING = 1e-10  # of the largest eigenvalue
+_UNCORRELATED = 1e-8  # a correlation
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def leace(X: Floats, concept: NDArray[np.integer], *, shrunk: bool = True) -> Er
         shrunk: take Ledoit and Wolf's covariance, which is sound where images are few for their dimensions.
 
     Returns:
-        The map; it takes out as many directions as there are classes less one.
+        The map; it takes out at most as many directions as there are classes less one.
 
     Source:
         Belrose et al. 2023 (arXiv:2306.03819), theorem 4.3. Ledoit & Wolf 2004 for the covariance.
@@ -67,7 +68,7 @@ def leace(X: Floats, concept: NDArray[np.integer], *, shrunk: bool = True) -> Er
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
     whiten, colour = (vectors / roots) @ vectors.T, (vectors * roots) @ vectors.T
     basis, strength, _ = np.linalg.svd(whiten @ cross, full_matrices=False)
-    basis = basis[:, strength > strength.max(initial=0) * 1e-8]
+    basis = basis[:, strength > _UNCORRELATED]
     return Eraser(mean, whiten @ basis, basis.T @ colour)
 
 
