@@ -28,7 +28,8 @@ def note(means: pd.DataFrame) -> str:
     Args:
         means: rows of `robustness_means.csv`.
     """
-    return NOTE.format(resampled=str(means["resampled"].iloc[0]))
+    # Of a mean over few generators less is resampled than of one over many: the longer words are of the latter.
+    return NOTE.format(resampled=max(map(str, means["resampled"]), key=len))
 
 
 def fall_tables(means: pd.DataFrame, metric: str = "auroc") -> Iterator[tuple[tuple[str, str, str], Table]]:
