@@ -15,9 +15,10 @@ from bandprobe.report.page_tables import Table, table
 from bandprobe.report.robustness_figures import arm_text, probes_label
 
 NOTE = (
-    "Each kind of degradation in up to five severities, on pictures that already lie on the study’s grid: the blocks of "
-    "a JPEG are 8 px of that grid, and a factor or a sigma refers to it. A fall is that from the same pictures without the "
-    "degradation (after a filter: with the filter alone), paired; intervals come from resamples of the {resampled}."
+    "Each kind of degradation in up to five severities, on pictures that already lie on the study’s grid: the blocks "
+    "of a JPEG are 8 px of that grid, and a factor or a sigma refers to it. A fall is that from the same pictures "
+    "without the degradation (after a filter: with the filter alone), paired; intervals come from resamples of the "
+    "{resampled}."
 )
 _RANKED = {"encoders": "encoders", "detectors": "encoders and probes together"}
 
