@@ -13,6 +13,7 @@ from PIL import Image
 from bandprobe import config
 from bandprobe.encoders import names as encoder_names
 from bandprobe.filters import KINDS
+from bandprobe.filters.degradations import FAMILIES
 from docs_tools import commands, messages, notebooks
 from docs_tools.blocks import DOCS, ROOT, blocks
 
@@ -105,6 +106,15 @@ def test_every_kind_of_filter_is_listed() -> None:
     text = (DOCS / "reference" / "filters.md").read_text(encoding="utf-8")
     for name in KINDS:
         assert re.search(rf"^{re.escape(name)}\b", text, re.MULTILINE), name
+
+
+def test_every_degradation_is_listed_with_its_values() -> None:
+    page = (DOCS / "reference" / "filters.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `") and line.count(" | ") == 3]
+    assert rows == [
+        f"| `{one.name}` | {one.does} | {', '.join(f'`{spec}`' for spec in one.specs)} | {one.source} |"
+        for one in FAMILIES
+    ]
 
 
 def test_every_form_of_an_encoders_name_is_listed() -> None:

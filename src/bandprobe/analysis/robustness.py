@@ -105,7 +105,8 @@ def robustness(
                     step()
                 means += one.means()
                 scored.append(one)
-    ranks = [row for ranking, facts in _rankings(scored) for row in _ranked(ranking, facts, drawn.note)]
+    _, resampled = drawn.of_generators(drawn.families)  # as rankings are by means over all of them
+    ranks = [row for ranking, facts in _rankings(scored) for row in _ranked(ranking, facts, resampled)]
     return Robustness(_table(cells, CELLS), _table(means, MEANS), _table(ranks, RANKS))
 
 
@@ -148,8 +149,8 @@ def _common(lists: Sequence[Sequence[Named]]) -> list[Named]:
     return [one for one in lists[0] if all(one in held for held in lists)] if lists else []
 
 
-def _ranked(ranking: Ranking, facts: dict[str, Any], note: str) -> Iterator[dict[str, Any]]:
-    yield from (facts | row | {"resampled": note} for row in stability(ranking))
+def _ranked(ranking: Ranking, facts: dict[str, Any], resampled: str) -> Iterator[dict[str, Any]]:
+    yield from (facts | row | {"resampled": resampled} for row in stability(ranking))
 
 
 def _table(rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

@@ -65,18 +65,18 @@ class ArmScores:
             self._pooled.append(trained_on)
         ids = np.array(sorted(set().union(*(one.image_id for one in sets))), dtype=object)
         logits = np.stack([held.logits(self.arm.cell(trained_on, one), ids) for one in self.arm.conditions])
+        overall, _ = self.drawn.of_generators(self.drawn.families)
+        own, _ = self.drawn.of_generators(self._known)
         for one, images in zip(sets, self.drawn.images, strict=True):
             seen = logits[:, np.searchsorted(ids, one.image_id)]
             blank = np.zeros_like(seen)
             given: _Given = (one.label, seen, blank, blank[:, 0], images)
-            weight = self.drawn.weights[one.generator]
             for metric, values in replicates(*given, metrics=self.metrics).items():
-                self._tally(self._overall, (metric, trained_on)).add(values, weight)
+                self._tally(self._overall, (metric, trained_on)).add(values, overall[one.generator])
                 if single and one.generator == trained_on:
-                    self._tally(self._own, metric).add(values, weight)
+                    self._tally(self._own, metric).add(values, own[one.generator])
                 elif single:
-                    tally = self._tally(self._others.setdefault(metric, {}), (one.dataset, one.generator))
-                    tally.add(values, np.ones_like(weight))
+                    self._tally(self._others.setdefault(metric, {}), (one.dataset, one.generator)).add(values)
             n_real, n_fake = images.reals.shape[1], images.fakes.shape[1]
             self._smallest = min(n_real, n_fake, self._smallest or n_real)
             facts = {
@@ -94,19 +94,22 @@ class ArmScores:
 
     def means(self) -> Iterator[dict[str, Any]]:
         """The rows of `robustness_means.csv`, once all probes are gathered."""
+        _, everything = self.drawn.of_generators(self.drawn.families)
         for metric in self.metrics:
-            sets: dict[str, Tally] = {}
+            sets: dict[str, tuple[Tally, str]] = {}
             if metric in self._own:
-                sets[OWN] = self._own[metric]
+                sets[OWN] = self._own[metric], self.drawn.of_generators(self._known)[1]
             if others := self._others.get(metric):
-                sets[OTHERS] = Tally(len(self.arm.conditions), self.drawn.resamples)
-                for (_, generator), tally in others.items():
-                    sets[OTHERS].add(tally.mean, self.drawn.weights[generator], tally.cells)
-            sets |= {name: self._overall[metric, name] for name in self._pooled}
-            for name, tally in sets.items():
+                tally = Tally(len(self.arm.conditions), self.drawn.resamples)
+                weights, resampled = self.drawn.of_generators(generator for _, generator in others)
+                for (_, generator), held in others.items():
+                    tally.add(held.mean, weights[generator], held.cells)
+                sets[OTHERS] = tally, resampled
+            sets |= {name: (self._overall[metric, name], everything) for name in self._pooled}
+            for name, (tally, resampled) in sets.items():
                 about: dict[str, Any] = {"encoder": self.arm.encoder, "probes": name}
                 about |= {"train_filter": self.arm.train_filter, "metric": metric}
-                about |= {"cells": tally.cells, "resampled": self.drawn.note}
+                about |= {"cells": tally.cells, "resampled": resampled}
                 yield from (about | row for row in self._mean_rows(tally.mean))
 
     def auroc(self, trained_on: str, conditions: Sequence[Condition]) -> Floats:
@@ -117,6 +120,11 @@ class ArmScores:
         """
         rows = [self.arm.conditions.index(condition) for condition in conditions]
         return self._overall["auroc", trained_on].mean[rows]
+
+    @property
+    def _known(self) -> frozenset[str]:
+        """The generators that have both a probe of their own and a test set."""
+        return frozenset(self.arm.trained_on) & frozenset(self.drawn.families)
 
     def _tally(self, tallies: dict[Any, Tally], key: Any) -> Tally:
         if key not in tallies:

@@ -77,8 +77,8 @@ class Resampling:
     """Resamples of the test images and of the generators, the same for all probes and conditions.
 
     Reals are drawn once for a data set, whatever they are tested against, and each generator's fakes apart. Of
-    families with five generators or more the generators are drawn as well (`hierarchy.generator_weights`): what is
-    said then holds for generators like these. Others stand as they are.
+    families with five generators or more the generators are drawn as well (`of_generators`): what is said then holds
+    for generators like these. Others stand as they are.
 
     Args:
         sets: the test sets.
@@ -91,19 +91,34 @@ class Resampling:
         self._seed = seed
         self._reals: dict[tuple[str, int], Counts] = {}
         self.images = [self._drawn(one) for one in sets]
-        families: dict[str, set[str]] = {}
-        for one in sets:
-            families.setdefault(one.family, set()).add(one.generator)
-        self.weights: dict[str, Floats] = {}
-        for family, members in families.items():
-            names = sorted(members)
-            if len(names) >= FEWEST:
-                draw = seeding.generator(seed, "robustness", "generators", family)
-                self.weights |= generator_weights(names, resamples, draw)
-            else:
-                self.weights |= {name: np.ones(1 + resamples) for name in names}
-        drawn = sorted(family for family, members in families.items() if len(members) >= FEWEST)
-        self.note = "images" + (f" and generators of {', '.join(drawn)}" if drawn else "")
+        self.families = {one.generator: one.family for one in sets}
+        self._weights: dict[frozenset[str], tuple[dict[str, Floats], str]] = {}
+
+    def of_generators(self, names: Iterable[str]) -> tuple[dict[str, Floats], str]:
+        """What the generators that a mean is over weigh, drawn among themselves.
+
+        Weights drawn among more generators than a mean has would count families that it has too few of, and those of
+        its own would no longer sum to their number.
+
+        Args:
+            names: generators of the test sets.
+
+        Returns:
+            For each its weight, (1 + resamples,), as of `hierarchy.generator_weights`; and what is resampled, in words.
+        """
+        key = frozenset(names)
+        if key not in self._weights:
+            members: dict[str, list[str]] = {}
+            for name in sorted(key):
+                members.setdefault(self.families[name], []).append(name)
+            large = sorted(family for family, its in members.items() if len(its) >= FEWEST)
+            weights = {name: np.ones(1 + self.resamples) for name in key}
+            for family in large:
+                draw = seeding.generator(self._seed, "robustness", "generators", family)
+                weights |= generator_weights(members[family], self.resamples, draw)
+            note = "images" + (f" and generators of {', '.join(large)}" if large else "")
+            self._weights[key] = weights, note
+        return self._weights[key]
 
     def _drawn(self, one: TestSet) -> Resamples:
         n_real, n_fake = int((one.label == 0).sum()), int((one.label == 1).sum())
@@ -119,20 +134,30 @@ class Resampling:
 
 
 class Tally:
-    """Weighted means over test sets, in the data and in every resample, gathered set by set."""
+    """Weighted means over test sets, in the data and in every resample, gathered set by set.
+
+    Weights may lie below zero (`hierarchy.generator_weights`), and where a generator has more test sets than others
+    their sum may come near it. The mean is therefore no ratio of sums but its linear part, `m + sum(w (v - m)) / n`
+    with m the unweighted mean: the same where weights sum to n, as they do in the data.
+    """
 
     def __init__(self, conditions: int, resamples: int) -> None:
-        self._sum = np.zeros((conditions, 1 + resamples))
+        self._weighted = np.zeros((conditions, 1 + resamples))
+        self._plain = np.zeros((conditions, 1 + resamples))
         self._weight = np.zeros(1 + resamples)
+        self._n = 0
         self.cells = 0
 
-    def add(self, values: Floats, weight: Floats, cells: int = 1) -> None:
-        """Add the values of cells, (conditions, 1 + resamples), with their weight, (1 + resamples,)."""
-        self._sum += weight * values
+    def add(self, values: Floats, weight: Floats | float = 1.0, cells: int = 1) -> None:
+        """Add the values of one test set, (conditions, 1 + resamples), with its weight, (1 + resamples,)."""
+        self._weighted += weight * values
+        self._plain += values
         self._weight += weight
+        self._n += 1
         self.cells += cells
 
     @property
     def mean(self) -> Floats:
         """Shape (conditions, 1 + resamples)."""
-        return np.asarray(self._sum / self._weight)
+        plain = self._plain / self._n
+        return np.asarray(self._weighted / self._n + plain * (1 - self._weight / self._n))

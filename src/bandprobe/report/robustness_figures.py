@@ -19,7 +19,8 @@ from bandprobe.report.figures import FigureGroup, PlannedFigure
 from bandprobe.report.slugs import unique_slugs
 from bandprobe.report.style import INK, add_title, new_figure, page, shorten, title_height, widest
 
-_SPAN = 0.3  # of AUROC: the colours end here, either way
+_SPAN = 0.4  # of AUROC: the colours end here, either way
+_BAR = (0.72, 1.5)  # the least and the most of the colour bar, which a single row would squeeze
 _HEAD = 0.36  # inches above a panel
 _TALL, _WIDE = 0.19, 0.34  # a cell
 _NARROWEST = 0.25
@@ -53,9 +54,9 @@ def robustness_groups(means: pd.DataFrame) -> list[FigureGroup]:
                 "whose AUROC is near one half has nothing to lose.",
                 alt=f"Heat maps of the fall of AUROC of {encoder}{arm_text(train_filter, before)}: "
                 f"{fallen['degradation'].nunique()} degradations by severity, for "
-                f"{', '.join(map(probes_label, dict.fromkeys(mine['probes'])))}. The largest fall is "
-                f"{worst['fall']:.2f}, {probes_label(worst['probes'])}, {worst['degradation']} of severity "
-                f"{int(worst['severity'])}.",
+                f"{'; '.join(map(probes_label, dict.fromkeys(mine['probes'])))}. The largest fall is "
+                f"{worst['fall']:.2f}: {worst['degradation']} of severity {int(worst['severity'])} ("
+                f"{probes_label(worst['probes'])}).",
                 draw=partial(robustness_figure, mine, encoder, arm_text(train_filter, before)),
             )
         )
@@ -95,8 +96,9 @@ def robustness_figure(rows: pd.DataFrame, encoder: str, arm: str) -> Figure:
     across = next(
         (n for n in range(min(3, len(panels)), 1, -1)
          if (room - (n - 1) * _BETWEEN) / n / len(SEVERITIES) >= _NARROWEST), 1)  # fmt: skip
-    cell = min((room - (across - 1) * _BETWEEN) / across / len(SEVERITIES), _WIDE)
     down = -(-len(panels) // across)
+    across = -(-len(panels) // down)  # four are two by two, not three and one
+    cell = min((room - (across - 1) * _BETWEEN) / across / len(SEVERITIES), _WIDE)
     panel_width, panel_height = cell * len(SEVERITIES), _TALL * len(families)
     width = label + across * panel_width + (across - 1) * _BETWEEN + _SCALE + 0.1
     if here.fixed:
@@ -107,7 +109,10 @@ def robustness_figure(rows: pd.DataFrame, encoder: str, arm: str) -> Figure:
         "gained; in brackets: the 95 % interval holds zero."
     )
     width = max(width, 4.4) if not here.fixed else width
+    reach = min(max(panel_height, _BAR[0]), _BAR[1])
     top, bottom = title_height(title, note, width), 0.32
+    if down == 1:
+        bottom = max(bottom, reach - panel_height + 0.1)
     height = top + down * (_HEAD + panel_height) + (down - 1) * 0.1 + bottom
     figure = new_figure(width, height)
     paint = Paint(colour_map("RdBu_r"), mpl.colors.Normalize(-_SPAN, _SPAN))
@@ -132,14 +137,13 @@ def robustness_figure(rows: pd.DataFrame, encoder: str, arm: str) -> Figure:
                 x / width, (y + panel_height + 0.19 - 0.14 * place) / height, text, size=here.text, weight=weight,
                 color=INK,
             )  # fmt: skip
-    figure.text(
-        (label + across * panel_width / 2) / width, 0.07 / height, "severity", ha="center", size=here.text
-    )
-    reach = min(panel_height, 1.5)
+    middle = label + (across * panel_width + (across - 1) * _BETWEEN) / 2
+    figure.text(middle / width, (bottom - 0.2) / height, "severity", ha="center", va="top", size=here.text)
     left = label + across * panel_width + (across - 1) * _BETWEEN + 0.1
     _draw_scale(
         figure, paint, (left / width, (height - top - _HEAD - reach) / height, 0.09 / width, reach / height)
     )
+    figure.text(left / width, (height - top - _HEAD + 0.05) / height, "fall", size=here.small, color=INK)
     add_title(figure, title, note)
     return figure
 
@@ -180,9 +184,9 @@ def fall_text(fall: float, sure: bool) -> str:
 def _draw_scale(figure: Figure, paint: Paint, place: tuple[float, float, float, float]) -> None:
     axes = figure.add_axes(place)
     bar = ColorbarBase(axes, cmap=paint.colours, norm=paint.scale, extend="both", extendfrac=0.06)
-    ticks = np.linspace(-_SPAN, _SPAN, 5)
+    ticks = np.linspace(-_SPAN, _SPAN, 5 if place[3] * figure.get_figheight() > 1 else 3)
     bar.set_ticks(
-        list(ticks), labels=[f"{tick:+.2f}".replace("-", "−").replace("+0.00", "0") for tick in ticks]
+        list(ticks), labels=[f"{tick:+.1f}".replace("-", "−").replace("+0.0", "0") for tick in ticks]
     )
     bar.outline.set_visible(False)
     axes.tick_params(length=2, labelsize=page().small)

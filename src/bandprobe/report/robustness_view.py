@@ -15,9 +15,10 @@ from bandprobe.report.page_tables import Table, table
 from bandprobe.report.robustness_figures import arm_text, probes_label
 
 NOTE = (
-    "Each degradation alone in five severities, on pictures that already lie on the study’s grid: the blocks of a JPEG "
-    "are 8 px of that grid, and a factor or a sigma refers to it. A fall is that from the same pictures without the "
-    "degradation, paired; intervals come from resamples of the {resampled}."
+    "Each kind of degradation in up to five severities, on pictures that already lie on the study’s grid: the blocks "
+    "of a JPEG are 8 px of that grid, and a factor or a sigma refers to it. A fall is that from the same pictures "
+    "without the degradation (after a filter: with the filter alone), paired; intervals come from resamples of the "
+    "{resampled}."
 )
 _RANKED = {"encoders": "encoders", "detectors": "encoders and probes together"}
 
@@ -28,7 +29,8 @@ def note(means: pd.DataFrame) -> str:
     Args:
         means: rows of `robustness_means.csv`.
     """
-    return NOTE.format(resampled=str(means["resampled"].iloc[0]))
+    # Of a mean over few generators less is resampled than of one over many: the longer words are of the latter.
+    return NOTE.format(resampled=max(map(str, means["resampled"]), key=len))
 
 
 def fall_tables(means: pd.DataFrame, metric: str = "auroc") -> Iterator[tuple[tuple[str, str, str], Table]]:
