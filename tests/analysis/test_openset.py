@@ -17,36 +17,32 @@ from bandprobe.metrics.sign_flips import sign_flip_p
 from bandprobe.recipes import RECIPES
 from made_up_embeddings import ENCODER, held, manifest, stored, training_set, vectors
 
-SIX = {name: "gan" if name < "D" else "diffusion" for name in "ABCDEF"}
+EIGHT = {name: "gan" if name < "E" else "diffusion" for name in "ABCDEFGH"}
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, dict[str, np.ndarray], OpenSet]:
-    """Six generators, each with an artefact of its own that low-passes take away, and a trace that all share."""
-    table = manifest(80, SIX)
+    """Eight generators, each with an artefact of its own that low-passes take away, and a trace that all share."""
+    table = manifest(100, EIGHT)
     found = vectors(table, own=6.0)
     store = stored(tmp_path_factory.mktemp("planted") / "store", table, found)
-    return (
-        table,
-        found,
-        openset(store, table, recipes=["plain", "chosen-cutoff", "leace"], workers=1),
-    )
+    recipes = ["plain", "radii", "leace"]
+    return table, found, openset(store, table, recipes=recipes, by=["generator"], workers=1)
 
 
 def test_a_recipe_that_helps_is_found(planted: tuple[pd.DataFrame, dict[str, np.ndarray], OpenSet]) -> None:
     rows, summary = planted[2].rows, planted[2].summary
     assert list(rows.columns) == list(COLUMNS)
-    mine = summary[(summary["recipe"] == "chosen-cutoff") & (summary["metric"] == "auroc")]
+    mine = summary[(summary["recipe"] == "radii") & (summary["metric"] == "auroc")]
     [row] = mine.to_dict("records")
-    assert (row["verdict"], row["n_generators"], row["wins"]) == ("better", 6, 6)
+    assert (row["verdict"], row["n_generators"], row["wins"]) == ("better", 8, 8)
     assert 0 < row["low"] < row["difference"] < row["high"] < 0.5
     assert row["value"] - row["plain"] == pytest.approx(row["difference"])
     said = [one for one in sentences(summary) if one.startswith("AUROC, generators left out one by one: ")]
     assert len(said) == 1
-    assert "better than the plain probe: chosen-cutoff on toy +0." in said[0].lower()
+    assert "better than the plain probe: radii on toy +0." in said[0].lower()
     assert set(rows.loc[rows["recipe"] == "plain", "against"]) == {""}
     assert set(rows.loc[rows["recipe"] == "leace", "against"]) == {"plain toy"}
-    assert rows.loc[rows["recipe"] == "chosen-cutoff", "chosen"].str.startswith("lowpass:").all()
 
 
 @pytest.mark.parametrize(
@@ -55,11 +51,11 @@ def test_a_recipe_that_helps_is_found(planted: tuple[pd.DataFrame, dict[str, np.
 def test_values_are_those_of_detectors_trained_without(
     protocol: str, left_out: str, tested_on: str, tmp_path: Path
 ) -> None:
-    table = manifest(40, SIX)
+    table = manifest(40, EIGHT)
     found = vectors(table)
     store = stored(tmp_path / "store", table, found)
     result = openset(store, table, recipes=["plain", "leace"], by=[protocol], replicates=0, workers=1)
-    without = [name for name in SIX if left_out in (name, SIX[name])]
+    without = [name for name in EIGHT if left_out in (name, EIGHT[name])]
     of = held(table, found)
     training = training_set(table, of, without, name=f"without {protocol}:{left_out}")
     assert not set(training.generators) & set(without)
@@ -81,7 +77,7 @@ def test_p_and_q_are_of_the_differences_over_generators(
     for protocol, its in summary[summary["metric"] == "auroc"].groupby("protocol"):
         of = rows[(rows["protocol"] == protocol) & (rows["metric"] == "auroc")]
         p = {}
-        for recipe in ("chosen-cutoff", "leace"):
+        for recipe in ("radii", "leace"):
             apart = of.loc[of["recipe"] == recipe, "difference"].to_numpy()
             p[recipe] = sign_flip_p(apart, np.random.default_rng(0))
             row = its[its["recipe"] == recipe].iloc[0]
@@ -92,7 +88,7 @@ def test_p_and_q_are_of_the_differences_over_generators(
 
 
 def test_where_nothing_helps_it_says_none(tmp_path: Path) -> None:
-    table = manifest(40, SIX)
+    table = manifest(24, EIGHT)
     found = vectors(table, own=0.0)
     for X in found.values():  # every filter leaves the same, with noise of its own
         X[:, -1] = np.random.default_rng(1).standard_normal(len(table))
