@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_OUT ?= runs/demo
 
-.PHONY: demo test test-long trust lint types bench bench-check dist-check docs docs-check lock clean
+.PHONY: demo test test-long trust lint types bench bench-check dist-check docs docs-check findings lock clean
 
 demo: $(READY)
 	$(BIN)/bandprobe demo --out $(DEMO_OUT)
@@ -50,6 +50,10 @@ docs: $(READY)
 # Every code block of README.md and docs/ and every notebook, run; --update writes what they print into the pages.
 docs-check: $(READY)
 	$(BIN)/python -m docs_tools.check $(DOCS_CHECK)
+
+# docs/findings.md and its pictures, from the commands behind them: three quarters of an hour, taken up where it stopped.
+findings: $(READY)
+	$(BIN)/python -m docs_tools.findings $(FINDINGS)
 
 # The pinned set, then the package itself, built with the pinned build backend.
 $(READY): requirements.lock pyproject.toml

@@ -50,6 +50,7 @@ def test_a_picture_scores_as_its_stored_embedding(
     [path] = out.glob("*.safetensors")
     assert path.stem.endswith(f"__recipe-{recipe}")
     file = load(path)
+    assert file.trained_on == ("all" if recipe == "plain" else f"all ({recipe})")
     assert cli.run(["score", str(world / "DDPM"), "--probe", str(path), "--format", "json", "-q"]) == 0
     scored = {Path(row["path"]).name: row["logit"] for row in json.loads(capsys.readouterr().out)}
     manifest = pd.read_parquet(beside(place))

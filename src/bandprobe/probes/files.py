@@ -65,7 +65,16 @@ class ProbeFile:
     def file_name(self) -> str:
         """See `file_name`."""
         recipe = str(self.training.get("recipe", ""))
-        return file_name(self.encoder, self.trained_on, self.train_filter, self.replicate, recipe)
+        trained_on = self.trained_on.removesuffix(recipe_set("", recipe))
+        return file_name(self.encoder, trained_on, self.train_filter, self.replicate, recipe)
+
+
+def recipe_set(name: str, recipe: str) -> str:
+    """What `trained_on` says of a recipe's detector: `all (leace)`, so that no table takes it for the plain probe.
+
+    That is what the recipe `plain` makes, and its name is the training set's alone.
+    """
+    return name if recipe in ("", "plain") else f"{name} ({recipe})"
 
 
 def file_name(encoder: str, trained_on: str, train_filter: str, replicate: int = 0, recipe: str = "") -> str:

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from bandprobe import progress
 from bandprobe.errors import InputError
 from bandprobe.files import output_folder
-from bandprobe.probes.files import FORMAT, ProbeFile, save
+from bandprobe.probes.files import FORMAT, ProbeFile, recipe_set, save
 from bandprobe.probes.linear import PENALTIES
 from bandprobe.probes.novelty import novelty
 from bandprobe.probes.recipe import KEPT, kept_probe
@@ -130,7 +130,7 @@ def _file(
         probe=made.probe,
         encoder=encoder.name,
         source=encoder.source,
-        trained_on=name,
+        trained_on=recipe_set(name, recipe.name),
         family=family_of(name, rows),
         train_filter="none",
         fingerprint=encoder.fingerprint,
