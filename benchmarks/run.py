@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+import attribution
 import bootstrap
 import filter_bank
 import mmd
@@ -46,6 +47,7 @@ def whole() -> list[Row]:
         *mmd.rows(),
         *bootstrap.rows(),
         *probes.rows(),
+        *attribution.rows(),
         *start_up.rows(),
         *peak_memory.rows(),
         *precision.rows(),
@@ -73,6 +75,7 @@ def quick() -> list[Row]:
         ),
         *bootstrap.rows(grid=bootstrap.Grid(2, 2, 2, 20, 60, 1, 3), rounds=2),
         *probes.rows(study=probes.Study(2, 2, 16, 120, 100), rounds=1),
+        *attribution.rows(sides=4, images=2, bands=3, each=10, rounds=1),
         *start_up.rows(images=20, rounds=2),
         *peak_memory.rows(images=60, stages=("spectrum",)),
         *precision.rows(limit=4, encoders=("micro-dino",), filters=("none", "lowpass:7px")),
