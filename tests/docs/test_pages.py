@@ -88,7 +88,7 @@ def test_every_formula_becomes_mathml() -> None:
 def test_every_setting_stands_on_its_page_with_its_default() -> None:
     [whole] = [one for one in blocks(DOCS / "reference" / "study-file.md") if one.title == "everything.toml"]
     shown = config.tomllib.loads(re.sub(r"^# (?=\w+ = )", "", whole.text, flags=re.MULTILINE))
-    not_defaults = {("data", "root"), ("data", "limit"), ("run", "batch_size"), ("run", "workers"), ("encoders", "layers"),
+    not_defaults = {("data", "root"), ("data", "limit"), ("run", "batch_size"), ("run", "workers"),
                     ("run", "address"), ("run", "actors"), ("run", "store")}  # fmt: skip
     for section, model in config.Config.model_fields.items():
         if section == "families":
