@@ -262,6 +262,17 @@ def test_row_groups_across_cells_change_nothing(made, tmp_path):
     pd.testing.assert_frame_equal(again.cells, expected.reset_index(drop=True))
 
 
+def test_encoders_that_are_left_out_are_in_no_table_and_no_ranking(made):
+    path, manifest, _, whole = made
+    found = robustness(path, manifest, without={"weak"}, seed=1, resamples=200)
+    mine = whole.means[whole.means["encoder"] == "strong"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found.means, mine)
+    assert set(found.cells["encoder"]) == {"strong"}
+    assert set(found.ranks["ranked"]) == {"probes"}
+    with pytest.raises(InputError, match="no degradation was tested"):
+        robustness(path, manifest, without={"weak", "strong"}, resamples=20)
+
+
 # --- rankings by themselves ------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from bandprobe.datasets import photograph
 from bandprobe.encoders import expand_names
 from bandprobe.errors import EncoderError
 from bandprobe.filters import check, expand, parse
-from bandprobe.filters.degradations import FAMILIES, SEVERITIES, Degradation, Family, degradation_of
+from bandprobe.filters.degradations import FAMILIES, SEVERITIES, Degradation, Family, graded, readings
 
 
 @cache
@@ -74,15 +74,28 @@ def test_every_condition_reads_back_as_what_it_is(before: str) -> None:
     for family in FAMILIES:
         for severity, spec in zip(SEVERITIES, family.specs, strict=True):
             whole = str(parse(f"{before}+{spec}"))
-            assert degradation_of(whole) == Degradation(family.name, severity, before)
+            assert readings(whole)[0] == Degradation(family.name, severity, before)
 
 
-def test_what_is_none_and_what_is_read_as_the_longer_one() -> None:
+def test_what_is_none_and_what_can_be_read_in_two_ways() -> None:
     for spec in ("none", "identity", "lowpass:30px", "jpeg:74", "jpeg:95+lowpass:30px", "blur:2"):
-        assert degradation_of(spec) is None
-    # Not a JPEG after a resize.
-    assert degradation_of("resize:0.8+jpeg:85") == Degradation("social", 1, "none")
-    assert degradation_of("resize:0.9+jpeg:85") == Degradation("jpeg", 2, "resize:0.9")
+        assert readings(spec) == []
+    shared, compressed = Degradation("social", 1, "none"), Degradation("jpeg", 2, "resize:0.8")
+    assert readings("resize:0.8+jpeg:85") == [shared, compressed]
+    assert readings("resize:0.9+jpeg:85") == [Degradation("jpeg", 2, "resize:0.9")]
+
+
+def test_what_can_be_read_in_two_ways_is_missing_from_no_grid() -> None:
+    specs = [str(spec) for spec in expand(["robustness-social", "resize:0.8+robustness-jpeg"])]
+    grids = {
+        before: [(one.degradation, one.severity) for one in grid] for before, grid in graded(specs).items()
+    }
+    assert grids == {
+        "none": [("none", 0), *(("social", severity) for severity in SEVERITIES)],
+        "resize:0.8": [("none", 0), *(("jpeg", severity) for severity in SEVERITIES)],
+    }
+    # Some of the preset are others of it after a third; they make no grid of their own.
+    assert list(graded([str(spec) for spec in expand("robustness")])) == ["none"]
 
 
 def test_a_preset_with_noise_is_no_encoder_of_its_own() -> None:

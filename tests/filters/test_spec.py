@@ -192,7 +192,8 @@ def test_units() -> None:
     ("spec", "words"),
     [
         ("lowpas:30px", ["unknown filter 'lowpas'", "'lowpass'"]),
-        ("lowpass:30px+thesis:2", ["unknown filter 'thesis'", "A preset takes nothing"]),
+        ("lowpass:30px+thesis:2", ["the preset 'thesis' in 'lowpass:30px+thesis:2' takes nothing"]),
+        ("robustness-jpeg:6", ["the preset 'robustness-jpeg' in 'robustness-jpeg:6' takes nothing"]),
         ("lowpass", ["needs a cut-off", "lowpass:30px"]),
         ("lowpass:order=2", ["needs a cut-off"]),
         ("lowpass:30", ["'30'", "px, nyq or cpp"]),

@@ -10,6 +10,7 @@ from page_run import opened
 from picture_run import EVIL
 from report_runs import minimal_results, photo_record, photo_results, spectra, write_run
 
+from bandprobe.filters.degradations import graded
 from bandprobe.report.citations import bibtex, works
 from bandprobe.report.methods import methods
 from bandprobe.report.prose import Code, Name, latex, markdown
@@ -100,6 +101,31 @@ def test_only_what_was_used_is_cited(tmp_path):
     assert "yang2020" in methods(run_of(pd.concat([minimal_results(), fda]))).keys
     write_run(tmp_path, minimal_results(), {}, spectra({"ProGAN": ("gan", "faces")}, 32))
     assert "ricker2022" in methods(read_run(tmp_path)).keys
+
+
+def test_degradations_are_named_by_family_and_not_one_by_one():
+    low = "lowpass:0.5nyq"
+    specs = ["none", "jpeg:95", "jpeg:85", "blur:1:bits=8", "blur:2:bits=8"]
+    after = [low, f"{low}+jpeg:95", f"{low}+jpeg:30"]
+    tested = pd.concat([minimal_results().assign(filter=spec) for spec in [*specs, *after, "flip"]])
+    means = pd.DataFrame(
+        [
+            (before, one.degradation, one.severity, one.spec)
+            for before, grid in graded([*specs, *after]).items()
+            for one in grid
+        ],
+        columns=["before", "degradation", "severity", "filter"],
+    )
+    text = methods(run_of(tested, robustness_means=means)).plain
+    assert "were also degraded (jpeg, blur; up to 2 severities each, of the preset robustness)" in text
+    assert f"(Hendrycks and Dietterich, 2019), alone and after {low};" in text
+    assert "Further conditions: flip." in text
+    assert "Kendall" not in text
+    ranked = methods(run_of(tested, robustness_means=means, robustness_ranks=means))
+    assert {"hendrycks2019", "kendall1945"} <= set(ranked.keys)
+    plain = methods(run_of(tested)).plain  # without the analysis they are conditions like others
+    assert "jpeg:95, jpeg:85" in plain
+    assert "degraded" not in plain
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,16 @@ def test_no_table_without_a_grid_or_a_wish(
     run = study(tmp_path, world, checkpoint, test, analysis).run(tmp_path / "run")
     assert not [name for name in FILES if (run.folder / name).exists()]
     assert np.isfinite(run.results["value"]).any()
+
+
+def test_layers_beside_their_encoder_are_not_ranked_with_it(
+    world: Path, checkpoint: Path, tmp_path: Path, no_figures: None
+) -> None:
+    text = STUDY.format(test='"none", "jpeg:95", "jpeg:30"', analysis="")
+    text = text.replace('names = ["spectral"]', 'names = ["tiny-dinov2", "tiny-dinov2#layer1", "spectral"]')
+    run = bp.Study.from_toml(write_study(tmp_path, world, checkpoint, text)).run(tmp_path / "run")
+    assert "tiny-dinov2#layer1" in set(run.results["encoder"])
+    assert set(table(run, FILES[0])["encoder"]) == {"tiny-dinov2", "spectral"}
+    ranks = table(run, FILES[2])
+    assert (ranks.loc[ranks["ranked"] == "encoders", "items"] == 2).all()
+    assert set(ranks["encoder"].fillna("")) == {"", "tiny-dinov2", "spectral"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,7 +63,12 @@ class Robustness:
 
 
 def robustness(
-    scores: Path, manifest: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES
+    scores: Path,
+    manifest: pd.DataFrame,
+    *,
+    without: Collection[str] = (),
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Robustness:
     """Hold every probe's scores under degradations against those without.
 
@@ -81,6 +86,7 @@ def robustness(
     Args:
         scores: `scores.parquet`.
         manifest: the images; its test split is used.
+        without: encoders that are left out, of rankings as well.
         seed: of the resamples.
         resamples: how many.
 
@@ -96,7 +102,7 @@ def robustness(
     means: list[dict[str, Any]] = []
     scored: list[ArmScores] = []
     with ScoreCells(scores) as held:
-        arms = arms_of(held.cells)
+        arms = arms_of(cell for cell in held.cells if cell.encoder not in without)
         with progress.bar("robustness", sum(len(arm.trained_on) for arm in arms), "probes") as step:
             for arm in arms:
                 one = ArmScores(arm, metrics, drawn)

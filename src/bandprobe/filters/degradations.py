@@ -141,20 +141,21 @@ def presets() -> dict[str, tuple[str, ...]]:
     return {PRESET: ("none", *every), **families}
 
 
-def degradation_of(spec: str) -> Degradation | None:
-    """A condition as a degradation, alone or after a filter; None where it is none.
+def readings(spec: str) -> list[Degradation]:
+    """A condition as a degradation, alone or after a filter, in every way it can be read; empty where it is none.
 
-    A chain that can be read in two ways, as `resize:0.8+jpeg:85`, is the longer degradation.
+    `resize:0.8+jpeg:85` is both a picture that was shared and a JPEG after a resize. The longer degradation is first.
 
     Args:
         spec: canonical.
     """
+    found = []
     for known, (family, severity) in _by_length():
         if spec == known:
-            return Degradation(family, severity, "none")
-        if spec.endswith(f"+{known}"):
-            return Degradation(family, severity, spec.removesuffix(f"+{known}"))
-    return None
+            found.append(Degradation(family, severity, "none"))
+        elif spec.endswith(f"+{known}"):
+            found.append(Degradation(family, severity, spec.removesuffix(f"+{known}")))
+    return found
 
 
 def graded(specs: Sequence[str]) -> dict[str, tuple[Condition, ...]]:
@@ -172,9 +173,9 @@ def graded(specs: Sequence[str]) -> dict[str, tuple[Condition, ...]]:
     order = {family.name: number for number, family in enumerate(FAMILIES)}
     found: dict[str, list[Condition]] = {}
     for spec in specs:
-        read = degradation_of(spec)
-        if read is not None and read.before in specs:
-            found.setdefault(read.before, []).append(Condition(spec, read.family, read.severity))
+        for read in readings(spec):
+            if read.before in specs:
+                found.setdefault(read.before, []).append(Condition(spec, read.family, read.severity))
     grids = {}
     for before, conditions in found.items():
         ordered = sorted(conditions, key=lambda one: (order[one.degradation], one.severity))

@@ -155,7 +155,11 @@ def _meant(link: str, spec: str) -> list[tuple[Step, ...]]:
     name = link.partition(":")[0]
     if name not in KINDS:
         place = "" if spec == name else f" in {spec!r}"
-        said = " A preset takes nothing." if name in PRESETS else did_you_mean(name, [*KINDS, *PRESETS])
+        if name in PRESETS:
+            raise FilterError(
+                f"the preset {name!r}{place} takes nothing after it. `bandprobe filters` lists them."
+            )
+        said = did_you_mean(name, [*KINDS, *PRESETS])
         raise FilterError(f"unknown filter {name!r}{place}.{said} `bandprobe filters` lists them.")
     return [(step,) for step in read_link(link, spec)]
 

@@ -11,7 +11,6 @@ import pandas as pd
 from bandprobe import progress
 from bandprobe.errors import InputError
 from bandprobe.files import write_whole
-from bandprobe.filters.degradations import REFERENCE
 from bandprobe.machine import cores
 from bandprobe.metrics.spectrum_kinds import Kinds
 from bandprobe.report import html, tables
@@ -37,6 +36,7 @@ from bandprobe.report.matrix_figure import matrix_groups
 from bandprobe.report.measures import ACCURACY, AUROC, choose_pd
 from bandprobe.report.methods import layouts_of, methods
 from bandprobe.report.radius_view import radius_view
+from bandprobe.report.robustness_view import degraded
 from bandprobe.report.run_directory import Run, read_run, read_spectra
 from bandprobe.report.run_pictures import make_pictures
 from bandprobe.report.slugs import slug
@@ -118,10 +118,8 @@ def build(run_dir: Path, compare: str | None = None) -> Path:
     counts = tables.count_table(results, run.record)
     energy = tables.energy_table(results)
     conditions = tables.condition_table(results, arrangement)
-    if "robustness_means" in run.analyses:  # they have a section of their own
-        means = run.analyses["robustness_means"]
-        degraded = set(means.loc[means["degradation"] != REFERENCE, "filter"])
-        conditions = conditions[~conditions["filter"].isin(degraded)]
+    # Degradations have a section of their own.
+    conditions = conditions[~conditions["filter"].isin(set(degraded(run)["filter"]))]
     _write_tables(
         run_dir / "tables",
         {f"transfer-{name}": frame for name, frame in transfer.items()}

@@ -25,6 +25,7 @@ from bandprobe.report.prose import (
     mapping,
     switches,
 )
+from bandprobe.report.robustness_view import degraded
 from bandprobe.report.run_directory import Run
 from bandprobe.report.sweeps import describe_sweep, sweep_of
 
@@ -154,7 +155,8 @@ def filters(run: Run) -> Iterator[Sentence]:
                "; ".join(map(str, items)), ". A cut-off is in cycles per shorter side (px)."]  # fmt: skip
     if "identity" in cutoffs:
         yield ["The control ", Code("identity"), " went the same way with a mask of ones."]
-    others = [spec for spec in cutoffs if spec not in masks and spec not in ("none", "identity")]
+    told = {*masks, "none", "identity", *degraded(run)["filter"]}
+    others = [spec for spec in cutoffs if spec not in told]
     if others:
         used = [cite("yang2020")] if any("fda" in parsed[s].kind for s in others if s in parsed) else []
         yield ["Further conditions", *used, ": ", *listed(map(Code, others)), "."]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from bandprobe.report.arrangement import is_pooled
 from bandprobe.report.prose import Code, Name, Part, Sentence, cite, count, in_line, listed, mapping, switches
+from bandprobe.report.robustness_view import degraded
 from bandprobe.report.run_directory import Run
 
 _LOSSES = {"focal": "lin2017", "supcon": "khosla2020", "triplet": "hermans2017"}
@@ -146,12 +147,38 @@ def analyses(run: Run) -> Iterator[Sentence]:
             "Probes were also trained on the vector behind every block, before any norm that follows the last: the "
             "class token, or where there is none the mean over patch tokens or positions."
         ]
+    yield from _robustness(run)
     if "claims" in held:
         yield [
             "Claims, their statistics and margins were fixed before any number was seen; a verdict needs the whole 95% "
             "interval of a hierarchical bootstrap (test images, generators of a family, trainings of a probe) on one "
             "side of the margin, and five generators in a family."
         ]
+
+
+def _robustness(run: Run) -> Iterator[Sentence]:
+    """Which degradations were tried, and what their falls and rankings are held against."""
+    rows = degraded(run)
+    if rows.empty:
+        return
+    before = list(dict.fromkeys(map(str, rows["before"])))
+    where: list[list[Part]] = [["alone"]] if "none" in before else []
+    if specs := [Code(spec) for spec in before if spec != "none"]:
+        where.append(["after ", *listed(specs)])
+    names = [Name(str(name)) for name in dict.fromkeys(rows["degradation"])]
+    most = rows.groupby(["before", "degradation"])["severity"].nunique().max()
+    yield [
+        "Images on that grid were also degraded (", *in_line([[name] for name in names], ", ", ", "),
+        f"; up to {most} severities each, of the preset ", Code("robustness"), "), in the way of common corruptions",
+        cite("hendrycks2019"), ", ", *in_line(where, " and ", " and "),
+        "; a fall is that from the same images without the degradation.",
+    ]  # fmt: skip
+    if "robustness_ranks" in run.analyses:
+        yield [
+            "Rankings by mean AUROC with and without degradations were compared by Kendall’s tau-b",
+            cite("kendall1945"),
+            "; its interval takes every pair that resamples do not decide at 95% for turned, or for kept.",
+        ]  # fmt: skip
 
 
 def multiplicity(run: Run) -> Iterator[Sentence]:

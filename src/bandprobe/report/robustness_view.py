@@ -13,6 +13,7 @@ from bandprobe.filters.degradations import REFERENCE, SEVERITIES
 from bandprobe.report.arrangement import training_label
 from bandprobe.report.page_tables import Table, table
 from bandprobe.report.robustness_figures import arm_text, probes_label
+from bandprobe.report.run_directory import Run
 
 NOTE = (
     "Each kind of degradation in up to five severities, on pictures that already lie on the study’s grid: the blocks "
@@ -21,6 +22,14 @@ NOTE = (
     "{resampled}."
 )
 _RANKED = {"encoders": "encoders", "detectors": "encoders and probes together"}
+
+
+def degraded(run: Run) -> pd.DataFrame:
+    """The rows of a run's `robustness_means.csv` that are degradations; none where there is no such table."""
+    if "robustness_means" not in run.analyses:
+        return pd.DataFrame(columns=["before", "degradation", "severity", "filter"])
+    means = run.analyses["robustness_means"]
+    return means[means["degradation"] != REFERENCE]
 
 
 def note(means: pd.DataFrame) -> str:

@@ -81,6 +81,7 @@ ANALYSES = {
         "before",
         "degradation",
         "severity",
+        "filter",
         "metric",
         "value",
         "low",

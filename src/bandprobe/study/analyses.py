@@ -126,7 +126,8 @@ def analyses(
     def robustness(path: Path) -> None:
         from bandprobe.analysis.robustness import robustness as held
 
-        for name, part in held(plan.folder / "scores.parquet", table, seed=seed).files.items():
+        found = held(plan.folder / "scores.parquet", table, without=plan.beside, seed=seed)
+        for name, part in found.files.items():
             write_table(part, path.with_name(name))
 
     def bands(path: Path) -> None:
