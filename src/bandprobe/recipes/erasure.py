@@ -34,6 +34,10 @@ class Eraser:
         erased: Floats = X - ((X - self.mean) @ self.out_of) @ self.into
         return erased
 
+    def first(self, count: int) -> Eraser:
+        """With that many of the directions, in their order."""
+        return Eraser(self.mean, self.out_of[:, :count], self.into[:count])
+
     def folded(self, direction: Floats, offset: float) -> tuple[Floats, float]:
         """A probe on erased embeddings as direction and offset on embeddings as they are."""
         back = self.out_of @ (self.into @ direction)
@@ -88,8 +92,6 @@ def moved(X: Floats, filtered: list[Floats], count: int) -> Eraser:
     """
     mean, scale = X.mean(0), X.std(0)
     scale = np.where(scale > 1e-12, scale, 1.0)
-    if not count:
-        return Eraser(mean, np.zeros((len(mean), 0)), np.zeros((0, len(mean))))
     differences = np.vstack([(other - X) / scale for other in filtered])
-    _, _, directions = randomized_svd(differences, min(count, len(mean) - 1), random_state=0)
-    return Eraser(mean, directions.T / scale[:, None], directions * scale)
+    _, _, directions = randomized_svd(differences, min(max(count, 1), len(mean) - 1), random_state=0)
+    return Eraser(mean, directions.T / scale[:, None], directions * scale).first(count)

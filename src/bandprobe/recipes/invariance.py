@@ -40,10 +40,15 @@ def nuisance_projected(training: TrainingSet, encoders: Sequence[str]) -> Made:
     X, filtered = _embeddings(training, encoders[0])
     C = training.fitted((encoders[0], PLAIN)).probe.C or 1.0
 
-    def eraser(rows: Rows, count: int) -> Eraser:
-        return moved(X[rows], [other[rows] for other in filtered], count)
-
     counts = [count for count in COUNTS if count < X.shape[1]]
+    found: dict[bytes, Eraser] = {}  # of the same rows all counts' directions are found at once
+
+    def eraser(rows: Rows, count: int) -> Eraser:
+        key = rows.tobytes()
+        if key not in found:
+            found[key] = moved(X[rows], [other[rows] for other in filtered], counts[-1])
+        return found[key].first(count)
+
     values = [
         unseen_auroc(training, lambda rows, count=count: eraser(rows, count)(X), C)  # type: ignore[misc]
         for count in counts
