@@ -23,6 +23,7 @@ class DataServer:
         ranges: whether `Range` is understood.
         validators: whether files have an ETag.
         slow: paths that are answered after as many seconds.
+        slow_rest: paths of which what is left of a broken download is.
         statuses: path to the answers other than 200 that come first.
         asked: what was asked for: path, range, condition.
     """
@@ -33,6 +34,7 @@ class DataServer:
     ranges: bool = True
     validators: bool = True
     slow: dict[str, float] = field(default_factory=dict)
+    slow_rest: dict[str, float] = field(default_factory=dict)
     statuses: dict[str, list[int]] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -74,7 +76,7 @@ def serving() -> Iterator[DataServer]:
             path = self.path.partition("?")[0]
             wanted = self.headers.get("Range", "")
             condition = self.headers.get("If-Range", "")
-            wait = data.slow.get(path, 0)
+            wait = (data.slow_rest if wanted else data.slow).get(path, 0)
             data.asked.append((path, wanted, condition))
             time.sleep(wait)
             if data.statuses.get(path):

@@ -274,19 +274,21 @@ def test_the_disk_is_asked_first(
     assert [path for path, *_ in server.asked] == ["/api/records/7528113"]
 
 
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
 def test_ctrl_c_keeps_the_part_and_the_next_call_goes_on(server: DataServer, tmp_path: Path) -> None:
     content = zipped({**TREE, "ADM/large.png": np.random.default_rng(1).bytes(4_000_000)})
     server.put("/ours.zip", content)
     ours = own_registry(tmp_path, server.url)
     server.drops["/ours.zip"] = [2_000_000]
+    server.slow_rest["/ours.zip"] = 30.0
     command = [sys.executable, "-c", "from bandprobe.cli import main; main()", "fetch", str(ours)]
     part = tmp_path / "data/.ours.downloads/all/ours.zip.part"
     process = subprocess.Popen([*command, "--out", str(tmp_path / "data")], stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None and not part.exists():
-        server.slow["/ours.zip"] = 20.0 if server.asked else 0.0  # what asks for the rest waits
-        time.sleep(0.005)
-    while time.monotonic() < end and process.poll() is None and part.stat().st_size < 1_000_000:
+    while time.monotonic() < end and process.poll() is None and size_of(part) <= 1_000_000:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
@@ -294,7 +296,7 @@ def test_ctrl_c_keeps_the_part_and_the_next_call_goes_on(server: DataServer, tmp
     assert "Traceback" not in said
     held = part.stat().st_size
     assert held > 1_000_000
-    server.slow.clear()
+    server.slow_rest.clear()
     server.asked.clear()
     fetched(ours, "--out", tmp_path / "data")
     assert server.asked[-1][1] == f"bytes={held}-"

@@ -116,7 +116,7 @@ def served(
         pytest.fail(f"no address: {said} {process.communicate()[1]}")
     yield found.group(), process
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert process.wait(90) == 130
     assert not [path for path in folder.iterdir() if path.name.startswith("bandprobe-explorer")]
 
 
