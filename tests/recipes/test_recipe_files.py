@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from bandprobe import cli
 from bandprobe.cli.manifests import beside
@@ -102,3 +103,56 @@ def test_filters_that_are_missing_are_named(
         "lacks 'spectral' under highpass:0.15nyq highpass:0.5nyq; make them with `bandprobe embed DATA"
         in error
     )
+
+
+def test_openset_writes_tables_figures_and_what_they_say(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "openset"
+    command = [
+        "openset",
+        "--store",
+        str(store),
+        "--recipe",
+        "radii",
+        "stacked",
+        "--replicates",
+        "0",
+        "--out",
+        str(out),
+    ]
+    assert cli.run([*command, "--json", "-q"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    rows = pd.read_csv(said["openset"], keep_default_na=False, na_values=[""])
+    assert set(rows["left_out"]) == {"ProGAN", "DDPM", "gan", "diffusion"}
+    assert set(zip(rows["encoder"], rows["recipe"], strict=True)) == {
+        ("spectral", "radii"), ("micro-clip", "radii"), ("micro-clip+spectral", "stacked"),
+    }  # fmt: skip
+    assert rows.loc[rows["metric"] == "auroc", "value"].between(0, 1).all()
+    summary = pd.read_csv(said["summary"], keep_default_na=False, na_values=[""])
+    assert set(summary["verdict"]) == {"undecided"}  # of two generators nothing can be said
+    assert any("no recipe is better than the plain probe" in one.lower() for one in said["said"])
+    for figure in said["figures"]:
+        assert Image.open(figure).width == 1400
+    assert cli.run([*command, "--out", str(tmp_path / "text"), "-q"]) == 0
+    assert "micro-clip+spectral" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--recipe", "radi"], "there is no recipe 'radi'. Did you mean 'radii'?"),
+        ([], "leaving a generator out needs at least 3 generators with training images"),
+        (["--recipe", "radii", "--by", "familiy"], "must be generator or family; got 'familiy'."),
+        (["--recipe", "stacked", "--encoder", "spectral"], "joins two encoders or more; got spectral"),
+    ],
+)
+def test_openset_refuses_in_one_line(
+    arguments: list[str], said: str, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "openset"
+    assert cli.run(["openset", "--store", str(store), "--out", str(out), "-q", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not list(out.glob("*"))
