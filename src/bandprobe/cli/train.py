@@ -266,7 +266,7 @@ def _said(trained: list[ProbeFile], out: Path, *, json: bool) -> None:
             ]
         )
     else:
-        typer.echo(f"{len(trained)} probes in {out}")
+        typer.echo(f"{len(trained)} probe{'s' if len(trained) > 1 else ''} in {out}")
 
 
 def _by_recipe(
