@@ -46,7 +46,7 @@ def test_tables_maps_and_figures(
     curved = pd.read_csv(out / "sensitivity_curvature.csv", keep_default_na=False)
     assert len(curved) == 3 * 6  # sources, bands
     assert ((curved["low"] <= curved["value"]) & (curved["value"] <= curved["high"])).all()
-    assert len(said["figures"]) == 3
+    assert len(said["figures"]) == 4  # logit, AUROC, embedding, and AUROC by the growth of what is there
     assert all(Image.open(path).width == 1400 for path in said["figures"])
 
 

@@ -77,7 +77,9 @@ def explore(
             )
 
         def ready(url: str) -> None:
-            typer.echo(f"{len(rules)} probe{'s' if len(rules) > 1 else ''}; the explorer is at {url} (Ctrl-C ends it)")
+            typer.echo(
+                f"{len(rules)} probe{'s' if len(rules) > 1 else ''}; the explorer is at {url} (Ctrl-C ends it)"
+            )
             if open_browser:
                 import webbrowser
 
