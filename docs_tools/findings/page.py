@@ -19,7 +19,7 @@ FIGURES = {
     "layers": "layers/figures/layers-measures-butterworth",
     "openset": "openset/openset-generator",
     "robustness": "robustness/figures/robustness-micro-clip",
-    "attack": "attack/attack-micro-clip",
+    "attack": "attack/attack",
 }
 
 

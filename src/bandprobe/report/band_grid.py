@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -52,37 +53,31 @@ def shapley_groups(table: pd.DataFrame) -> list[FigureGroup]:
 
 
 def attack_groups(table: pd.DataFrame) -> list[FigureGroup]:
-    """A figure for each encoder: how little of each band flips decisions, in the mean over sources.
+    """A figure of all probes, on one scale: how little of each band flips decisions, in the median over sources.
 
     Args:
         table: rows of `analysis.adversary.COLUMNS`.
     """
-    rows = table[table["measure"] == "rms"].replace({"value": {np.inf: np.nan}})
+    rows = table[table["measure"] == "rms"]
+    labels = rows["trained_on"].map(lambda name: training_label(str(name)))
+    several = rows["encoder"].nunique() > 1
+    rows = rows.assign(trained_on=rows["encoder"] + ": " + labels if several else labels)
     note = (
-        "Median root mean square, in 8-bit levels, of what must be added within the band; mean over sources. Grey: the "
-        "budget does not flip half of some source. Edges: fractions of Nyquist."
+        "Median root mean square, in 8-bit levels, of what must be added within the band; median over sources. Grey: "
+        "of most sources the budget does not flip half. Edges: fractions of Nyquist."
     )
-    groups = []
-    for encoder, its in rows.groupby("encoder", sort=False):
-        grid = _grid(its)
-        highest = float(np.nanmax(grid.to_numpy())) if grid.notna().to_numpy().any() else 1.0
-        paint = Paint(colour_map().reversed(), Normalize(0, highest), "{:.2f}".format)
-        title = f"{encoder}: how little of each band flips decisions"
-        groups.append(
-            FigureGroup(
-                f"Attacks on probes on {encoder}, band by band",
-                [
-                    PlannedFigure(
-                        f"attack-{slug(str(encoder))}",
-                        title,
-                        "The lower, the cheaper to attack.",
-                        _alt(-grid, "is cheapest to attack"),
-                        partial(band_grid, grid, title, note, paint),
-                    )
-                ],
-            )
-        )
-    return groups
+    grid = _grid(rows, np.median).replace(np.inf, np.nan)
+    highest = float(np.nanmax(grid.to_numpy())) if grid.notna().to_numpy().any() else 1.0
+    paint = Paint(colour_map().reversed(), Normalize(0, highest), _levels)
+    title = "How little of each band flips decisions" + ("" if several else f", {rows['encoder'].iloc[0]}")
+    figure = PlannedFigure(
+        "attack",
+        title,
+        "The lower, the cheaper to attack.",
+        _alt(-grid, "is cheapest to attack"),
+        partial(band_grid, grid, title, note, paint),
+    )
+    return [FigureGroup("Attacks on probes, band by band", [figure])]
 
 
 def write_figures(groups: list[FigureGroup], folder: Path) -> list[Path]:
@@ -121,10 +116,13 @@ def band_grid(grid: pd.DataFrame, title: str, note: str, paint: Paint) -> Figure
     return figure
 
 
-def _grid(rows: pd.DataFrame) -> pd.DataFrame:
+def _grid(rows: pd.DataFrame, over: Callable[..., Any] = np.mean) -> pd.DataFrame:
     """Probes against bands, in the order of the table; blank where a test set has no value."""
-    means: Callable[[pd.Series], float] = lambda values: float(np.mean(values.to_numpy()))  # noqa: E731
-    grid = rows.pivot_table("value", "trained_on", "band", aggfunc=means, sort=False, dropna=False)
+
+    def whole(values: pd.Series) -> float:
+        return float(over(values.to_numpy()))
+
+    grid = rows.pivot_table("value", "trained_on", "band", aggfunc=whole, sort=False, dropna=False)
     return grid.reindex(index=rows["trained_on"].unique(), columns=rows["band"].unique())
 
 
@@ -137,6 +135,10 @@ def _signed(grid: pd.DataFrame) -> Paint:
 def _alt(grid: pd.DataFrame, word: str) -> str:
     band = grid.mean().idxmax() if grid.notna().to_numpy().any() else "none"
     return f"{len(grid)} probes against {grid.shape[1]} bands; in the mean {band} of Nyquist {word}."
+
+
+def _levels(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2f}"
 
 
 def _change(value: float) -> str:
