@@ -10,12 +10,12 @@ from bandprobe.report.band_grid import attack_groups
 
 def attacks(values: dict[tuple[str, str], dict[str, list[float]]]) -> pd.DataFrame:
     rows = [
-        {"encoder": encoder, "trained_on": trained_on, "source": f"s{number}", "band": band, "measure": "rms", "value": one}
+        (encoder, trained_on, f"s{number}", band, "rms", one)
         for (encoder, trained_on), bands in values.items()
         for band, found in bands.items()
         for number, one in enumerate(found)
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
+    ]
+    return pd.DataFrame(rows, columns=["encoder", "trained_on", "source", "band", "measure", "value"])
 
 
 def words(table: pd.DataFrame) -> list[str]:
