@@ -81,7 +81,8 @@ def layers(out: Path) -> str:
         said.append(
             f"*{encoder}*: AUROC from above {HIGH:g} of Nyquist alone is {interval(alone.iloc[0])} behind block "
             f"{alone.index[0]} and {interval(alone.iloc[-1])} at the output; {lost} at {where}, "
-            f"{interval(fall, sign='+')}."
+            f"{interval(fall, sign='+')}. The cut-off that keeps 95 % goes from {interval(kept.iloc[0])} to "
+            f"{interval(kept.iloc[-1])}."
         )
     header = ["encoder", "behind block", f"AUROC above {HIGH:g} Nyquist alone", "cut-off that keeps 95 %"]
     return f"""
