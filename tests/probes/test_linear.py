@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from bandprobe import seeding
 from bandprobe.errors import InputError
 from bandprobe.probes import Examples, balanced_weights, best_threshold, fit, platt, probability
-from bandprobe.probes.linear import PENALTIES, _path
+from bandprobe.probes.linear import _FEW, PENALTIES, _path, direction_of
 from bandprobe.probes.validation import log_loss
 
 
@@ -186,3 +186,20 @@ def test_the_path_of_penalties_is_scikit_learns_fit_by_fit() -> None:
         start = model.coef_, model.intercept_
         np.testing.assert_allclose(weight, model.coef_[0], atol=1e-8)
         assert bias == pytest.approx(model.intercept_[0], abs=1e-8)
+
+
+@pytest.mark.parametrize("dim", [_FEW, _FEW + 1])  # Newton's method, L-BFGS
+@pytest.mark.parametrize("C", [0.01, 10.0])
+def test_a_direction_is_scikit_learns_fit_on_features_as_they_are(dim: int, C: float) -> None:
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((500, dim)) * rng.uniform(0.1, 5, dim) + 3
+    label = rng.integers(0, 2, 500).astype(np.int8)
+    X[label == 1, :3] += 1
+    weights = rng.uniform(0.5, 2, 500)
+    direction, offset = direction_of(X, label, weights, C)
+    model = make_pipeline(
+        StandardScaler(), LogisticRegression(C=C, solver="newton-cg", tol=1e-9, max_iter=5000)
+    )
+    model.fit(X, label, logisticregression__sample_weight=weights)
+    expected = model.decision_function(X)
+    np.testing.assert_allclose(X @ direction + offset, expected, atol=1e-3 * np.abs(expected).max())
