@@ -36,22 +36,19 @@ _TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 Rows = Callable[[], list[Row]]
 
 
-def whole() -> list[Row]:
-    """All rows at full size."""
-    return [
-        *filter_bank.rows(),
-        *sweep_efficiency.rows(),
-        *sweep_efficiency.micro_rows(),
-        *whole_study.rows(),
-        *spectra.rows(),
-        *mmd.rows(),
-        *bootstrap.rows(),
-        *probes.rows(),
-        *attribution.rows(),
-        *start_up.rows(),
-        *peak_memory.rows(),
-        *precision.rows(),
-    ]
+WHOLE: dict[str, Rows] = {
+    "filter_bank": filter_bank.rows,
+    "sweep_efficiency": lambda: [*sweep_efficiency.rows(), *sweep_efficiency.micro_rows()],
+    "whole_study": whole_study.rows,
+    "spectra": spectra.rows,
+    "mmd": mmd.rows,
+    "bootstrap": bootstrap.rows,
+    "probes": probes.rows,
+    "attribution": attribution.rows,
+    "start_up": start_up.rows,
+    "peak_memory": peak_memory.rows,
+    "precision": precision.rows,
+}
 
 
 def quick() -> list[Row]:
@@ -140,6 +137,7 @@ def main() -> None:
         help="a few rows against baseline.json; exit code 1 where a ratio has fallen",
     )
     parser.add_argument("--baseline", action="store_true", help="write baseline.json anew")
+    parser.add_argument("--only", choices=WHOLE, help="rows of one file; writes only with --out")
     parser.add_argument("--out", type=Path, help=f"JSON file (default: {RESULTS.name} beside this script)")
     options = parser.parse_args()
     # One thread where only the sums matter: threads that wait for each other stall a busy machine.
@@ -152,10 +150,11 @@ def main() -> None:
             elif fallen := slower(found):
                 sys.exit(f"slower than before by more than {1 - _SLACK:.0%}: {', '.join(fallen)}")
             return
-        rows = quick() if options.quick else whole()
+        asked = [WHOLE[options.only]] if options.only else list(WHOLE.values())
+        rows = quick() if options.quick else [row for measure in asked for row in measure()]
     print(table(rows))
     print(rows[0].device)
-    out = options.out or (None if options.quick else RESULTS)
+    out = options.out or (None if options.quick or options.only else RESULTS)
     if out is not None:
         out.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
 
