@@ -26,7 +26,8 @@ def recipes(out: Path) -> str:
     for (encoder, recipe), mine in tried.groupby(["encoder", "recipe"], sort=False):
         cells = {row["metric"]: row for row in mine.to_dict("records")}
         gains = [
-            f"{interval(cells[name], 'difference low high', '+')} {cells[name]['verdict']}"
+            f"{interval(cells[name], 'difference low high', '+')} {cells[name]['verdict']} "
+            f"({cells[name]['wins']}:{cells[name]['losses']})"
             for name in metrics
         ]
         body.append([str(encoder), str(recipe), *gains])
@@ -34,7 +35,7 @@ def recipes(out: Path) -> str:
 ## Which recipe makes a better detector
 
 Gain over the plain probe on generators that training has not seen, {int(tried["n_generators"].max())} left out in turn;
-intervals over generators, images and trainings.
+intervals over generators, images and trainings. In brackets: generators on which the recipe is better and worse.
 
 {table(["encoder", "recipe", *(name.upper() for name in metrics)], body)}
 

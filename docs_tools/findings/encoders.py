@@ -8,6 +8,7 @@ from docs_tools.findings.steps import ENCODERS
 from docs_tools.findings.words import interval, least, mean, most, picture, points, read, table
 
 HIGH = 0.5  # of Nyquist
+_GROWTH = 0.1  # of an amplitude: a derivative holds for small steps
 
 
 def frequencies(out: Path) -> str:
@@ -44,7 +45,7 @@ Student's interval over them.
 
 {picture("shapley", "What each of six bands adds to the AUROC of the probe on micro-clip")}
 
-Which ring of frequencies, made stronger where it is, would move AUROC most, by one backward pass an image:
+Which ring of frequencies, a tenth stronger in one source, would move AUROC most, by one backward pass an image:
 
 {points(f"*{encoder}*: {_peak(out, encoder)}" for encoder in ENCODERS)}
 
@@ -58,9 +59,10 @@ def _peak(out: Path, encoder: str) -> str:
     rows = read(out / "sensitivity" / "sensitivity.csv")
     rows = rows[(rows["encoder"] == encoder) & (rows["quantity"] == "auroc amplitude")]
     rows = rows[(rows["axis"] == "radial") & (rows["place"] > 0)]
+    rows = rows.assign(**{name: rows[name] * _GROWTH for name in ("value", "low", "high")})
     up, down = most(rows, "value"), least(rows, "value")
     return (
-        f"up with {up['place']:.2f} of Nyquist in {up['source']}, {interval(up, sign='+')} for twice as much; down "
+        f"up with {up['place']:.2f} of Nyquist in {up['source']}, {interval(up, sign='+')}; down "
         f"with {down['place']:.2f} in {down['source']}, {interval(down, sign='+')}."
     )
 
@@ -123,10 +125,12 @@ def traits(out: Path) -> str:
     ]
     told = pairs[pairs["p_value"].notna()]
     certain = told[told["q_value"] <= 0.05]
-    found = "; ".join(
+    named = "; ".join(
         f"{row['trait']} goes with {row['statistic']} (q = {row['q_value']:.3f})"
         for row in certain.to_dict("records")
     )
+    few = f"{len(pairs) - len(told)} of {len(pairs)}"
+    verdict = f"Of the other {len(told)}: {named or 'none has a q of 5 % or less'}." if len(told) else ""
     return f"""
 ## Which trait of an encoder decides
 
@@ -134,6 +138,5 @@ def traits(out: Path) -> str:
 
 {table(["encoder", "objective", *_STATISTICS.values()], body)}
 
-Of {len(pairs)} pairs of a trait and a statistic, {len(pairs) - len(told)} have too few encoders for any order of them
-to be rarer than chance. Of the other {len(told)}: {found or "none has a q of 5 % or less"}.
+{few} pairs of a trait and a statistic stay open: no order of so few encoders is rarer than chance. {verdict}
 """

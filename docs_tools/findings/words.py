@@ -33,7 +33,7 @@ def mean(values: Iterable[float]) -> str:
     """A mean with Student's interval over its members."""
     found = np.asarray(list(values), float)
     reach = stats.t.ppf(0.975, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found))
-    return f"{found.mean():.3f} [{found.mean() - reach:.3f}, {found.mean() + reach:.3f}]"
+    return _bracketed(found.mean(), found.mean() - reach, found.mean() + reach, "")
 
 
 def interval(row: Mapping[Any, Any] | pd.Series[Any], names: str = "value low high", sign: str = "") -> str:
@@ -41,6 +41,12 @@ def interval(row: Mapping[Any, Any] | pd.Series[Any], names: str = "value low hi
     value, low, high = (float(row[name]) for name in names.split())
     if np.isnan(value):
         return "–"
+    return _bracketed(value, low, high, sign)
+
+
+def _bracketed(value: float, low: float, high: float, sign: str) -> str:
+    """Three decimals each, and no sign on what they round to zero."""
+    value, low, high = (round(float(one), 3) + 0.0 for one in (value, low, high))
     return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
