@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from bandprobe.analysis.openset_summary import BASELINE, sentences
-from docs_tools.findings.steps import ATTACKED_ENCODER, ENCODERS
+from docs_tools.findings.steps import ATTACKED_ENCODER, ENCODERS, WHOLE
 from docs_tools.findings.words import interval, least, most, picture, points, read, table
 
 _STRONGEST = 5  # severity
@@ -35,7 +35,8 @@ def recipes(out: Path) -> str:
 ## Which recipe makes a better detector
 
 Gain over the plain probe on generators that training has not seen, {int(tried["n_generators"].max())} left out in turn;
-intervals over generators, images and trainings. In brackets: generators on which the recipe is better and worse.
+intervals over generators, images and {WHOLE.replicates} more trainings on resampled images. In brackets: generators on
+which the recipe is better and worse.
 
 {table(["encoder", "recipe", *(name.upper() for name in metrics)], body)}
 

@@ -35,7 +35,7 @@ class Size:
 
     limit: tuple[str, ...] = ()
     pictures: dict[str, int] = field(default_factory=lambda: {"sensitivity": 64, "shapley": 60, "attack": 8})
-    replicates: int = 4
+    replicates: int = 2
     selftest: tuple[str, ...] = ("--full",)
 
 
