@@ -30,17 +30,24 @@ class Size:
         limit: options that leave out images of studies and stores.
         pictures: images a source that gradients, Shapley values and attacks are taken of.
         replicates: trainings on resamples behind `openset`'s intervals.
+        openset: options that leave recipes and protocols out.
         selftest: options of the planted truths.
     """
 
     limit: tuple[str, ...] = ()
     pictures: dict[str, int] = field(default_factory=lambda: {"sensitivity": 64, "shapley": 60, "attack": 8})
     replicates: int = 2
+    openset: tuple[str, ...] = ()
     selftest: tuple[str, ...] = ("--full",)
 
 
 WHOLE = Size()
-QUICK = Size(("--limit", "12"), dict.fromkeys(("sensitivity", "shapley", "attack"), 2), 2, ())
+QUICK = Size(
+    limit=("--limit", "12"),
+    pictures=dict.fromkeys(("sensitivity", "shapley", "attack"), 2),
+    openset=("--recipe", "radii", "stacked", "--by", "generator"),
+    selftest=(),
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,8 @@ def chains(out: Path, size: Size) -> list[list[Step]]:
     better = [
         of("recipes-store", "embed", WORLD, "--encoder", *ENCODERS, "--geometry", "squash:64", "--filter", "recipes",
            *size.limit, "--store", store),
-        of("openset", "openset", "--store", store, "--replicates", str(size.replicates), "--out", out / "openset"),
+        of("openset", "openset", "--store", store, "--replicates", str(size.replicates), *size.openset,
+           "--out", out / "openset"),
         *(
             of(f"recipe-{name}", "train", "--store", store, "--encoder", ATTACKED_ENCODER, "--recipe", name, "--out",
                out / f"recipe-{name}")
