@@ -22,6 +22,7 @@ def recipes(out: Path) -> str:
     summary = read(out / "openset" / "openset_summary.csv")
     tried = summary[(summary["verdict"] != BASELINE) & (summary["protocol"] == "generator")]
     metrics = list(dict.fromkeys(tried["metric"]))
+    reals = int(read(out / "openset" / "openset.csv")["n_real"].min())
     body = []
     for (encoder, recipe), mine in tried.groupby(["encoder", "recipe"], sort=False):
         cells = {row["metric"]: row for row in mine.to_dict("records")}
@@ -36,7 +37,7 @@ def recipes(out: Path) -> str:
 
 Gain over the plain probe on generators that training has not seen, {int(tried["n_generators"].max())} left out in turn;
 intervals over generators, images and {WHOLE.replicates} more trainings on resampled images. In brackets: generators on
-which the recipe is better and worse.
+which the recipe is better and worse. PD is at the strictest rate of false alarms that {reals} test reals allow.
 
 {table(["encoder", "recipe", *(name.upper() for name in metrics)], body)}
 
