@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bandprobe.cluster import Cluster
-from bandprobe.encoders import distinct, expand_names, resolve, with_layers
+from bandprobe.encoders import distinct, expand_names, resolve
 from bandprobe.errors import EncoderError, InputError
 from bandprobe.filters import check, expand
 from bandprobe.images.equalise import AUTO, Equalise
@@ -68,6 +68,8 @@ class Plan:
         if settings.encoders.layers:
             if settings.probes.head == "attention":
                 raise InputError("[encoders] layers gives one vector a layer; head 'attention' needs tokens.")
+            from bandprobe.encoders import with_layers  # needs PyTorch
+
             names = with_layers(names, settings.encoders.layers)
         if settings.probes.head == "attention":
             names = [_with_tokens(name) for name in names]
