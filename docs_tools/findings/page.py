@@ -44,9 +44,8 @@ def _head(out: Path) -> str:
 
 What the analyses of this tool say of its embedded world: {len(manifest):,} images of 64 px, of reals and
 {sources} small generators, seen by small encoders ([how all were made](../zoo/README.md)). `make findings` runs every
-command behind this page and writes every number on it; the times of all commands add up to {took // 60} minutes. They
-hold for this world and these encoders. What DINOv2 or CLIP do on photographs is for `bandprobe study` on photographs
-to say.
+command behind this page, whose times add up to {took // 60} minutes, and writes every number on it. All of it holds for
+this world and these encoders; what DINOv2 or CLIP do on photographs is for `bandprobe study` on photographs to say.
 
 Intervals are at 95 %, of the kind that each section names.
 """
